@@ -1,0 +1,187 @@
+"""Pictures in and out: a photograph made into an MNIST digit, and what the scripts draw.
+
+Matplotlib, Pillow and SciPy are imported where they are used: a run that draws nothing does not
+wait for them. Shapes: N pictures, H rows, W columns.
+"""
+
+import numpy as np
+
+from utils import UserError, whole_file
+
+# ------------------------------------------------------- a photograph made into an MNIST digit
+
+
+def read_picture(path):
+    """Read a picture of any format and size: grey levels (H, W), 0 black to 1 white, H, W <= 400.
+
+    Raises UserError if it is no picture, damaged, or larger than 100 million pixels.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > 1e8:
+                raise UserError(f"{path} is too large ({image.width} x {image.height} pixels)")
+            image.draft("L", (400, 400))  # lets JPEG skip what is thrown away below
+            upright = ImageOps.exif_transpose(image).convert("RGBA")
+        upright.thumbnail((400, 400))
+        rgba = np.asarray(upright, np.float32) / 255
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"there is no picture {path}") from None
+    except Exception as error:  # Pillow's readers raise many kinds on damaged files
+        raise UserError(f"{path} is no picture that can be read ({error})") from None
+    grey, alpha = rgba[:, :, :3] @ np.float32([0.299, 0.587, 0.114]), rgba[:, :, 3]
+    # Behind transparent parts put white if what is drawn is dark, and black if it is light.
+    paper = 1.0 if (grey * alpha).sum() < 0.5 * alpha.sum() else 0.0
+    return grey * alpha + paper * (1 - alpha)
+
+
+def find_ink(grey):
+    """Separate ink from paper: (H, W) grey levels -> (H, W) ink, 0 paper to 1 ink; None if blank.
+
+    The paper, unevenly lit, is fitted by a quadratic surface in row and column; what differs from
+    it by little is noise. The digit is the smaller part, so the longer tail of the rest is ink.
+    """
+    rows, columns = np.meshgrid(*(np.linspace(-1, 1, n) for n in grey.shape), indexing="ij")
+    surface = np.stack([rows**i * columns**j for i in range(3) for j in range(3 - i)], axis=2)
+    paper = np.ones(grey.shape, bool)
+    for _ in range(6):  # fit, leave out what is far from the fit (the ink), fit again
+        weights = np.linalg.lstsq(surface[paper], grey[paper], rcond=None)[0]
+        rest = grey - surface @ weights
+        noise = 1.5 * np.median(np.abs(rest[paper])) + 0.01
+        paper = np.abs(rest) < 3 * noise
+    ink = rest if (rest**3).sum() > 0 else -rest
+    strongest = np.percentile(ink[ink > 3 * noise], 90) if (ink > 3 * noise).any() else 0
+    if strongest < 0.1:
+        return None
+    return np.where(ink > 0.25 * strongest, np.clip(ink / strongest, 0, 1), 0)
+
+
+def normalise(grey, height=28):
+    """Grey levels (H, W) -> MNIST's own form, float32 (height, 28), ink 1 on 0; None if blank.
+
+    MNIST's procedure (Datasets/README.md): the ink's bounding box is scaled to fit 20 columns and
+    height - 8 rows, its proportions kept, then moved so that its centre of mass is in the middle.
+    """
+    from PIL import Image
+    from scipy import ndimage
+
+    ink = find_ink(grey)
+    if ink is None:
+        return None
+    parts, count = ndimage.label(ink > 0, np.ones((3, 3)))
+    sizes = ndimage.sum_labels(ink, parts, range(1, count + 1))
+    ink = ink * np.isin(parts, 1 + np.flatnonzero(sizes > 0.02 * sizes.sum()))  # dust is no digit
+    box = ink[ndimage.find_objects((ink > 0).astype(int))[0]]
+    scale = min((height - 8) / box.shape[0], 20 / box.shape[1])
+    size = [max(1, round(scale * n)) for n in box.shape[::-1]]  # Pillow wants (columns, rows)
+    small = np.asarray(Image.fromarray(box.astype(np.float32)).resize(size, Image.Resampling.BOX))
+    canvas = np.zeros((3 * height, 84), np.float32)  # wide margins, cut off below
+    canvas[height : height + small.shape[0], 28 : 28 + small.shape[1]] = small
+    down, right = (round(m) for m in ndimage.center_of_mass(canvas))
+    return canvas[down - height // 2 : down + height // 2, right - 14 : right + 14]
+
+
+# --------------------------------------------------------------------------------- pictures
+
+# Okabe and Ito's colours (jfly.uni-koeln.de/color), told apart with any kind of colour vision.
+BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#767676"
+
+
+def save_figure(path, size, draw, **grid):
+    """Draw one picture: draw(axes, figure) gets the axes of plt.subplots(**grid) and fills them."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure  # without pyplot: nothing opens a window
+
+    look = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 10}
+    with rc_context(look), whole_file(path) as file:
+        figure = Figure(size, layout="constrained")
+        draw(figure.subplots(squeeze=False, **grid), figure)
+        figure.savefig(file, dpi=120, format="png")
+
+
+def draw_tiles(path, tiles, titles=None, heading="", columns=10, signed=False):
+    """Draw pictures (N, H, W) in rows of `columns`, each under its title.
+
+    If signed, zero is white, positive values red and negative ones blue, the same for all tiles.
+    """
+    columns = max(1, min(columns, len(tiles)))
+    rows = max(1, -(-len(tiles) // columns))
+    reach = max(float(np.abs(tiles).max()), 1e-9) if len(tiles) else 1
+    colours = {"cmap": "RdBu_r", "vmin": -reach} if signed else {"cmap": "gray_r", "vmin": 0}
+
+    def draw(axes, figure):
+        figure.suptitle(heading)
+        for axis in axes.flat:
+            axis.axis("off")
+        for i, (axis, tile) in enumerate(zip(axes.flat, tiles, strict=False)):
+            axis.imshow(tile, vmax=reach, interpolation="nearest", **colours)
+            axis.set_title(titles[i] if titles else "", fontsize=9)
+
+    height = 0.9 * len(tiles[0]) / len(tiles[0][0]) + 0.35 * bool(titles) if len(tiles) else 1
+    save_figure(path, (max(4, columns), 0.5 + rows * height), draw, nrows=rows, ncols=columns)
+
+
+def draw_learning_curves(path, history, chosen):
+    """Draw loss and accuracy per epoch out of a history (a list of dicts); `chosen` is marked."""
+    epochs = [row["epoch"] for row in history]
+
+    def draw(axes, figure):
+        for axis, what in zip(axes.flat, ("loss", "accuracy"), strict=True):
+            scale = 100 if what == "accuracy" else 1
+            for key in (k for k in history[0] if what in k):
+                style = "--" if key.endswith("lower") else "-"
+                colour = ORANGE if key.startswith("train") else BLUE
+                values = [scale * row[key] for row in history]
+                label = key.replace("_", " ").replace(f" {what}", "")
+                axis.plot(epochs, values, style, color=colour, label=label, marker=".")
+            axis.axvline(chosen, color=GREY, linewidth=1, linestyle=":", label="chosen epoch")
+            axis.set(xlabel="epoch", ylabel=what + " (%)" * (scale > 1))
+            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.grid(alpha=0.3)
+        axes[0, 0].legend(frameon=False)
+
+    save_figure(path, (9, 3.6), draw, ncols=2)
+
+
+def draw_confusion(path, labels, readings, names=("",)):
+    """Draw one confusion matrix per head; labels and readings are (heads, N)."""
+
+    def draw(axes, figure):
+        for axis, truth, read, name in zip(axes.flat, labels, readings, names, strict=True):
+            counts = np.zeros((10, 10), int)
+            np.add.at(counts, (truth, read), 1)
+            wrong = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+            np.fill_diagonal(wrong, 0)  # left white, or the right ones would drown the mistakes
+            axis.imshow(np.sqrt(wrong), cmap="Oranges", vmin=0, vmax=max(0.1, np.sqrt(wrong.max())))
+            for i, j in np.argwhere(counts):
+                weight = "bold" if i == j else "normal"
+                axis.text(j, i, counts[i, j], ha="center", va="center", fontsize=8, weight=weight)
+            axis.set(xticks=range(10), yticks=range(10), xlabel="read as", ylabel="is", title=name)
+
+    save_figure(path, (5.4 * len(labels), 5.4), draw, ncols=len(labels))
+
+
+def draw_mistakes(path, images, labels, probabilities, most=40):
+    """Draw the misread pictures (N, H, W), surest first: what was read, how surely, the truth.
+
+    labels (heads, N), probabilities (heads, N, 10).
+    """
+    readings, sureness = probabilities.argmax(2), probabilities.max(2).prod(0)
+    wrong = np.flatnonzero((readings != labels).any(0))
+    shown = wrong[np.argsort(-sureness[wrong], kind="stable")][:most]
+    words = [[" ".join(map(str, digits[:, i])) for digits in (readings, labels)] for i in shown]
+    titles = [f"read {read}\n{100 * sureness[i]:.0f} %\nis {truth}"
+              for i, (read, truth) in zip(shown, words, strict=True)]  # fmt: skip
+    heading = f"{len(wrong):,} of {labels.shape[1]:,} misread"
+    heading += f"; the {most} surest" if len(wrong) > most else ", the surest first"
+    draw_tiles(path, images[shown], titles, heading if len(wrong) else "nothing misread")
+
+
+def draw_results(folder, history, chosen, images, labels, probabilities, names=("",)):
+    """Draw learning_curves.png, confusion_matrix.png and mistakes.png; shapes as above."""
+    draw_learning_curves(folder / "learning_curves.png", history, chosen)
+    draw_confusion(folder / "confusion_matrix.png", labels, probabilities.argmax(2), names)
+    draw_mistakes(folder / "mistakes.png", images, labels, probabilities)

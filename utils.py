@@ -1,0 +1,449 @@
+"""What every script shares and that needs no PyTorch: MNIST in and out, and the files of a run.
+
+In the order of the file: errors that a person can act on; IDX files and pickles, read without
+trusting them; the helpers of the course; the folder that a run writes; the command line.
+Shapes: N pictures, H rows, W columns.
+"""
+
+import argparse
+import contextlib
+import csv
+import gzip
+import json
+import math
+import os
+import pickle
+import shutil
+import signal
+import struct
+import sys
+import threading
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent
+DATASETS = ROOT / "Datasets"
+
+
+# ----------------------------------------------------------------------------------- errors
+
+
+class UserError(Exception):
+    """A file or a setting that cannot be used; the message says what is wrong and what to do."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The system asked the process to end (SIGTERM); it is treated like Ctrl-C."""
+
+
+def run_script(main):
+    """Run main() as a program: an error becomes one line on stderr and exit status 2.
+
+    Ctrl-C ends it with 130 and SIGTERM with 143, as shells expect (128 + the signal's number).
+    """
+
+    def terminate(number, frame):
+        raise Terminated("terminated")
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        return main()
+    except KeyboardInterrupt as stop:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C shall not cut the line off
+        message, status = str(stop) or "interrupted", 143 if isinstance(stop, Terminated) else 130
+    except UserError as error:
+        message, status = f"error: {error}", 2
+    except BrokenPipeError:  # the reader of our output has gone, as in `python mlp.py | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        message, status = "error: nobody reads the output any more", 2
+    except OSError as error:  # a full disk, for one
+        message, status = f"error: {error.filename or 'a file'}: {error.strerror or error}", 2
+    except MemoryError:
+        message, status = "error: out of memory; try a smaller --batch-size or --limit", 2
+    print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+# --------------------------------------------------------------------------------- MNIST in
+
+
+def read_bytes(path, limit):
+    """Return the bytes of a file, unpacked if its name ends in .gz; UserError if it is damaged.
+
+    Stops one byte after `limit`: a small file that unpacks to terabytes does no harm.
+    """
+    pieces, left = [], limit + 1
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            while left and (piece := file.read(min(left, 1 << 22))):
+                pieces.append(piece)
+                left -= len(piece)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path} is damaged or no gzip file ({error}); get it anew") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+    return b"".join(pieces)
+
+
+def read_idx(path, sizes):
+    """Read an IDX file of bytes: sizes (28, 28) for pictures, () for labels.
+
+    Returns uint8 (N, *sizes). Raises UserError if the file is of another kind, empty, or not of
+    the length that its header says, which is checked before memory is asked for (deflate, inside
+    gzip, packs at most 1032 bytes into one). The format stands in Datasets/README.md.
+    """
+    start = 8 + 4 * len(sizes)
+    header = read_bytes(path, start - 1)
+    if len(header) < start:
+        raise UserError(f"{path} is too short for an IDX file; get it anew")
+    magic, count, *shape = struct.unpack(f">{2 + len(sizes)}I", header)
+    if magic != 0x0801 + len(sizes):
+        kind = "pictures" if sizes else "labels"
+        raise UserError(f"{path} is no IDX file of {kind}: it begins with {header[:4].hex()}")
+    if tuple(shape) != sizes:
+        raise UserError(f"{path} holds pictures of {shape[0]} x {shape[1]}, not of 28 x 28")
+    end = start + count * math.prod(sizes)
+    if count == 0 or end > path.stat().st_size * (1032 if path.suffix == ".gz" else 1):
+        raise UserError(f"{path} claims {count:,} entries, which does not fit its size")
+    content = read_bytes(path, end)
+    if len(content) != end:
+        raise UserError(f"{path} is not as long as its header says; get it anew")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(count, *sizes)
+
+
+def read_mnist_half(folder, prefix):
+    """Read one half of MNIST, "train" or "t10k": uint8 images (N, 28, 28) and labels (N,)."""
+    arrays, paths = [], []
+    for kind, sizes in (("images-idx3", (28, 28)), ("labels-idx1", ())):
+        path = folder / f"{prefix}-{kind}-ubyte"
+        if not path.is_file():
+            path = path.with_name(f"{path.name}.gz")
+        if not path.is_file():
+            raise UserError(f"{path} is missing; name the folder of the IDX files with --data-dir")
+        arrays.append(read_idx(path, sizes))
+        paths.append(path)
+    images, labels = arrays
+    if len(images) != len(labels):
+        raise UserError(f"{len(images)} pictures in {paths[0]}, but {len(labels)} in {paths[1]}")
+    if labels.max() > 9:
+        raise UserError(f"{paths[1]} holds the label {labels.max()}; labels must be 0 to 9")
+    return images, labels
+
+
+def read_course_mnist(path):
+    """Read the course's mnist.pkl.gz, three (images, labels) pairs, into the form of read_mnist."""
+    halves = []
+    try:
+        for images, labels in read_pickle_data(path):
+            # byte / 256 in the course's file, byte / 255 in later ones; back to the bytes.
+            levels = np.rint(images * (255 if images.max() == 1 else 256))
+            if not (levels.min() >= 0 <= labels.min() and levels.max() < 256 > labels.max() * 25):
+                raise ValueError("values out of range")
+            pictures = levels.astype(np.uint8).reshape(len(labels), 28, 28)
+            halves.append((pictures, labels.astype(np.uint8)))
+        (train, train_labels), (dev, dev_labels), test = halves
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is not three pairs of digits and labels ({error})") from None
+    return (np.concatenate([train, dev]), np.concatenate([train_labels, dev_labels])), test
+
+
+def read_mnist(data_dir=DATASETS):
+    """Read MNIST or a data set in the same files: ((images, labels), (images, labels)).
+
+    The training half comes first. Images are uint8 (N, 28, 28), 0 background and 255 ink; labels
+    uint8 (N,). Raises UserError if neither the IDX files nor the course's mnist.pkl.gz are whole.
+    """
+    folder = Path(data_dir)
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; name that of the IDX files with --data-dir")
+    if (folder / "mnist.pkl.gz").is_file() and not list(folder.glob("*-ubyte*")):
+        return read_course_mnist(folder / "mnist.pkl.gz")
+    return read_mnist_half(folder, "train"), read_mnist_half(folder, "t10k")
+
+
+def as_floats(images):
+    """uint8 images (N, H, W) -> float32 rows (N, H * W) in [0, 1]; 255 becomes 1 exactly."""
+    return np.divide(images.reshape(len(images), -1), np.float32(255), dtype=np.float32)
+
+
+def get_MNIST_data(*, data_dir=DATASETS):
+    """Return train_x (60000, 784), train_y (60000,), test_x (10000, 784), test_y (10000,).
+
+    Pictures are float32 in [0, 1], labels int64. Raises UserError as read_mnist does.
+    """
+    (train_x, train_y), (test_x, test_y) = read_mnist(data_dir)
+    return as_floats(train_x), train_y.astype(np.int64), as_floats(test_x), test_y.astype(np.int64)
+
+
+# ---------------------------------------------------------------------------------- pickles
+
+# A pickle is a program: it names functions and calls them. Those below are all that arrays of
+# numbers and plain containers need, written here so that no other can be reached; see
+# https://docs.python.org/3/library/pickle.html#restricting-globals
+
+
+def _array(array_type, shape, typecode):  # NumPy makes an empty array first and fills it later
+    return np.ndarray.__new__(np.ndarray, (0,), np.uint8)
+
+
+def _dtype(code, *_):
+    if np.dtype(code).kind not in "biufc":  # above all no objects, which could be anything
+        raise pickle.UnpicklingError(f"an array of {code}")
+    return np.dtype(code, copy=True)  # a copy, because the pickle goes on to set its byte order
+
+
+def _scalar(dtype, content):
+    return np.frombuffer(content, dtype, count=1)[0]
+
+
+PICKLE_NAMES = {
+    ("numpy", "ndarray"): "ndarray",
+    ("numpy", "dtype"): _dtype,
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _array for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},
+}
+
+
+class PlainUnpickler(pickle.Unpickler):
+    """Builds NumPy arrays of numbers, plain containers and text, and refuses every other name."""
+
+    def find_class(self, module, name):
+        if (module, name) not in PICKLE_NAMES:
+            raise pickle.UnpicklingError(f"{module}.{name}")
+        return PICKLE_NAMES[module, name]
+
+
+class LimitedFile:
+    """A file to unpickle from that refuses to give more than `left` bytes in all."""
+
+    def __init__(self, file, left):
+        self.file, self.left = file, left
+
+    def read(self, size):
+        self.left -= size
+        if self.left < 0:
+            raise pickle.UnpicklingError("more bytes than any data set of this collection")
+        return self.file.read(size)
+
+    def readline(self):
+        return self.file.readline(1 << 16)
+
+
+def read_pickle_data(file_name):
+    """Read a gzip'd pickle of NumPy arrays, lists, tuples, dicts, text and numbers.
+
+    Pickles of Python 2 are read as well. Raises UserError if the file is damaged or asks for
+    anything else, for loading a pickle runs whatever its author put into it.
+    """
+    try:
+        with gzip.open(file_name, "rb") as file:
+            return PlainUnpickler(LimitedFile(file, 2 << 30), encoding="latin1").load()
+    except FileNotFoundError:
+        raise UserError(f"there is no file {file_name}") from None
+    except Exception as error:  # a damaged pickle makes the unpickler raise nearly anything
+        raise UserError(f"{file_name} is damaged, or holds more than arrays and plain containers "
+                        f"({type(error).__name__}: {error})") from None
+
+
+def write_pickle_data(data, file_name):
+    """Write `data` as a gzip'd pickle."""
+    with whole_file(file_name) as file, gzip.GzipFile(fileobj=file, mode="wb") as packed:
+        pickle.dump(data, packed)
+
+
+def load_train_and_test_pickle(file_name):
+    """Read (train_x, train_y, test_x, test_y) from one pickle, as the course keeps them."""
+    train_x, train_y, test_x, test_y = read_pickle_data(file_name)
+    return train_x, train_y, test_x, test_y
+
+
+# ------------------------------------------------------------------- helpers of the course
+
+
+def plot_images(X):
+    """Show pictures, (784,) or (N, 784), in a window."""
+    from matplotlib import pyplot
+
+    pictures = np.reshape(X, (-1, 28, 28))
+    columns = math.ceil(math.sqrt(len(pictures)))
+    _, axes = pyplot.subplots(-(-len(pictures) // columns), columns, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, picture in zip(axes.flat, pictures, strict=False):
+        axis.imshow(picture, cmap="gray")
+    pyplot.show()
+
+
+def pick_examples_of(X, Y, labels, total_count):
+    """Return the first `total_count` rows of X, and of Y, whose label is one of `labels`."""
+    wanted = np.isin(Y, labels)
+    return X[wanted][:total_count], Y[wanted][:total_count]
+
+
+def extract_training_and_test_examples_with_labels(
+    train_x, train_y, test_x, test_y, labels, training_count, test_count
+):
+    """Pick examples of some labels only: (train_x, train_y, test_x, test_y), cut to the counts."""
+    train = pick_examples_of(train_x, train_y, labels, training_count)
+    return *train, *pick_examples_of(test_x, test_y, labels, test_count)
+
+
+# ---------------------------------------------------------------------- the files of a run
+
+
+@contextlib.contextmanager
+def interrupts_held():
+    """Let Ctrl-C and SIGTERM wait until the block is done, so that no file stays half-written."""
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread
+        yield
+        return
+    arrived = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    old = {n: signal.signal(n, lambda number, frame: arrived.append(number)) for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+    if arrived:
+        signal.raise_signal(arrived[0])
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """Open a file for writing bytes that appears under its name only once it is whole.
+
+    It is written beside its place, flushed to the disk and renamed: whoever reads `path`, and
+    whenever the power fails, finds the old content or the new one.
+    """
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with interrupts_held():
+        try:
+            with unfinished.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def run_folder(folder):
+    """Make the folder of a run and hold it: a second run in it gets a UserError, not a mixture."""
+    from filelock import FileLock, Timeout  # the lock ends with its process, however that ends
+
+    lock = FileLock(Path(folder) / ".lock")
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"another run is using {folder}; wait, or choose --output-dir") from None
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; see --output-dir") from None
+    try:
+        yield Path(folder)
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def results_together(folder):
+    """Give a folder to write results into; all of them move to `folder` when the block is done.
+
+    If it fails, a full disk say, the results of an earlier run stay as they were.
+    """
+    fresh = Path(folder) / ".unfinished"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    try:
+        yield fresh
+        with interrupts_held():
+            for path in sorted(fresh.iterdir()):
+                path.replace(Path(folder) / path.name)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def write_metrics(folder, metrics, history):
+    """Write metrics.json (one dict) and history.csv (a list of dicts, one per epoch)."""
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, history[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def describe_accuracy(right, count, z=1.96):
+    """Return e.g. '99.71 % of 10,000 right (95 % interval 99.58 to 99.80 %)'; Wilson, JASA 1927."""
+    p, w = right / count, z * z / count
+    middle, half = p + w / 2, z * math.sqrt(p * (1 - p) / count + w / count / 4)
+    low, high = (100 * (middle + side) / (1 + w) for side in (-half, half))
+    return f"{100 * p:.2f} % of {count:,} right (95 % interval {low:.2f} to {high:.2f} %)"
+
+
+def test_figures(probabilities, labels):
+    """Return the test set's part of metrics.json: accuracy, loss, misread pictures, pictures.
+
+    `probabilities` (heads, N, 10) and `labels` (heads, N): one head reads one digit. Accuracies
+    are from 0 to 1; losses are mean cross-entropies in nats; with two heads both are pairs.
+    """
+    right = probabilities.argmax(2) == labels  # (heads, N)
+    of_truth = np.take_along_axis(probabilities, labels[:, :, None], axis=2)[:, :, 0]
+    accuracy = right.mean(1).tolist()
+    loss = (-np.log(np.maximum(of_truth, 1e-12))).mean(1).tolist()
+    both = {"test_accuracy_both": float(right.all(0).mean())} if len(labels) > 1 else {}
+    return {
+        "test_accuracy": accuracy if both else accuracy[0],
+        **both,
+        "test_loss": loss if both else loss[0],
+        "test_errors": int((~right.all(0)).sum()),
+        "test_examples": labels.shape[1],
+    }
+
+
+# ------------------------------------------------------------------------- the command line
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors of one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message}; see --help\n")
+
+
+def number(kind, low, high):
+    """Return an argparse type: an int or a float from `low` to `high`."""
+
+    def parse(text):
+        value = kind(text)
+        if not low <= value <= high:  # NaN fails this too
+            raise argparse.ArgumentTypeError(f"{text} is not between {low:g} and {high:g}")
+        return value
+
+    parse.__name__ = kind.__name__  # argparse says "invalid int value" by it
+    return parse
+
+
+def argument_parser(script, description, *, epochs, batch_size, lr):
+    """Return the parser of the options that all five scripts share, with the script's defaults."""
+    parser = Parser(f"{script}.py", description=description, allow_abbrev=False,
+                    formatter_class=argparse.ArgumentDefaultsHelpFormatter)  # fmt: skip
+    add, folder = parser.add_argument, ROOT / "runs" / script
+    add("--epochs", type=number(int, 1, 10**5), default=epochs, help="passes over the digits")
+    add("--batch-size", type=number(int, 1, 10**5), default=batch_size, help="digits per step")
+    add("--lr", type=number(float, 1e-9, 1e3), default=lr, help="learning rate, at its highest")
+    add("--seed", type=number(int, 0, 2**32 - 1), default=0, help="of all random numbers")
+    add("--data-dir", type=Path, default=DATASETS, metavar="DIR", help="where the data set lies")
+    add("--output-dir", type=Path, default=folder, metavar="DIR", help="where the results go")
+    add("--limit", type=number(int, 10, 10**9), metavar="N", help="use N training examples only")
+    add("--quiet", action="store_true", help="print nothing but errors")
+    add("--resume", action="store_true", help="go on with an interrupted run of these settings")
+    add("--predict", nargs="+", metavar="IMAGE", help="read pictures instead of training")
+    add("--model", type=Path, metavar="FILE", help="the weights for --predict")
+    add("--no-plots", action="store_true", help="draw no pictures")
+    add("--show", action="store_true", help="open the pictures in windows")
+    return parser
