@@ -6,7 +6,7 @@ wait for them. Shapes: N pictures, H rows, W columns.
 
 import numpy as np
 
-from utils import UserError, whole_file
+from utils import ROOT, UserError, chosen_row, whole_file
 
 # ------------------------------------------------------- a photograph made into an MNIST digit
 
@@ -124,9 +124,9 @@ def draw_tiles(path, tiles, titles=None, heading="", columns=10, signed=False):
     save_figure(path, (max(4, columns), 0.5 + rows * height), draw, nrows=rows, ncols=columns)
 
 
-def draw_learning_curves(path, history, chosen):
-    """Draw loss and accuracy per epoch out of a history (a list of dicts); `chosen` is marked."""
-    epochs = [row["epoch"] for row in history]
+def draw_learning_curves(path, history):
+    """Draw loss and accuracy per epoch out of a history (a list of dicts)."""
+    epochs, chosen = [row["epoch"] for row in history], chosen_row(history)["epoch"]
 
     def draw(axes, figure):
         for axis, what in zip(axes.flat, ("loss", "accuracy"), strict=True):
@@ -146,8 +146,9 @@ def draw_learning_curves(path, history, chosen):
     save_figure(path, (9, 3.6), draw, ncols=2)
 
 
-def draw_confusion(path, labels, readings, names=("",)):
+def draw_confusion(path, labels, readings):
     """Draw one confusion matrix per head; labels and readings are (heads, N)."""
+    names = ("upper digit", "lower digit") if len(labels) > 1 else ("",)
 
     def draw(axes, figure):
         for axis, truth, read, name in zip(axes.flat, labels, readings, names, strict=True):
@@ -180,8 +181,119 @@ def draw_mistakes(path, images, labels, probabilities, most=40):
     draw_tiles(path, images[shown], titles, heading if len(wrong) else "nothing misread")
 
 
-def draw_results(folder, history, chosen, images, labels, probabilities, names=("",)):
+def draw_results(folder, history, images, labels, probabilities):
     """Draw learning_curves.png, confusion_matrix.png and mistakes.png; shapes as above."""
-    draw_learning_curves(folder / "learning_curves.png", history, chosen)
-    draw_confusion(folder / "confusion_matrix.png", labels, probabilities.argmax(2), names)
+    draw_learning_curves(folder / "learning_curves.png", history)
+    draw_confusion(folder / "confusion_matrix.png", labels, probabilities.argmax(2))
     draw_mistakes(folder / "mistakes.png", images, labels, probabilities)
+
+
+def draw_layers(path, picture, layers):
+    """Draw a picture (H, W) and below it one row per layer of feature maps, each (maps, h, w)."""
+
+    def draw(axes, figure):
+        for axis in axes.flat:
+            axis.set_axis_off()
+        axes[0, 0].imshow(picture, cmap="gray_r")
+        axes[0, 0].set_title("the picture", loc="left", fontsize=9)
+        for number, (row, maps) in enumerate(zip(axes[1:], layers, strict=True), start=1):
+            size = f"{maps.shape[1]} x {maps.shape[2]}"
+            row[0].set_title(f"layer {number}, {size}", loc="left", fontsize=9)
+            for axis, one in zip(row, maps, strict=False):
+                axis.imshow(one, cmap="viridis", vmin=0, vmax=1)
+
+    columns = max(len(maps) for maps in layers)
+    size = (0.7 * columns, 0.95 * (1 + len(layers)))
+    save_figure(path, size, draw, nrows=1 + len(layers), ncols=columns)
+
+
+def draw_readings(path, originals, digits, probabilities):
+    """Draw for each picture: the original, what the network was shown, the ten probabilities.
+
+    originals are grey levels (H, W) of any sizes, digits (N, H, W), probabilities (heads, N, 10).
+    """
+
+    def draw(axes, figure):
+        for i, (first, second, *bars) in enumerate(axes):
+            first.imshow(originals[i], cmap="gray", vmin=0, vmax=1)
+            second.imshow(digits[i], cmap="gray_r", vmin=0, vmax=1)
+            first.set_axis_off()
+            second.set(xticks=[], yticks=[])
+            for axis, chances in zip(bars, probabilities[:, i], strict=True):
+                colours = [ORANGE if n == chances.argmax() else GREY for n in range(10)]
+                axis.bar(range(10), 100 * chances, color=colours)
+                axis.set(xticks=range(10), ylim=(0, 100), ylabel="%")
+        for axis, title in zip(axes[0], ("picture", "what the network sees"), strict=False):
+            axis.set_title(title)
+
+    columns = 2 + len(probabilities)
+    save_figure(path, (2.6 * columns, 2 * len(digits)), draw, nrows=len(digits), ncols=columns)
+
+
+def require_display():
+    """Raise UserError unless Matplotlib can open windows here."""
+    import matplotlib
+
+    if matplotlib.get_backend().lower() in {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}:
+        raise UserError("there is no display to open a window on; the pictures are files anyway")
+
+
+def show_folder(folder):
+    """Open every picture of a run's folder in a window, and wait until they are closed."""
+    from matplotlib import pyplot
+
+    for path in sorted(folder.glob("*.png")):
+        picture = pyplot.imread(path)
+        size = [pixels / 120 for pixels in picture.shape[1::-1]]
+        axes = pyplot.figure(path.stem, figsize=size, dpi=120).add_axes((0, 0, 1, 1))
+        axes.imshow(picture)
+        axes.set_axis_off()
+    pyplot.show()
+
+
+def find_model(args, name):
+    """Return the path of the weights that --predict uses, or raise UserError."""
+    default = ROOT / "runs" / args.script / name
+    for path in (args.model,) if args.model else (args.output_dir / name, default):
+        if path.is_file():
+            return path
+    raise UserError(f"there is no {path}; train a network first: python {args.script}.py")
+
+
+def read_pictures(args, classify, height=28):
+    """Read the pictures args.predict, print a line for each, and return [(path, digits), ...].
+
+    classify(digits) takes float32 (N, height, 28) and gives probabilities (heads, N, 10). A picture
+    without ink has no digits. With --show or another --output-dir readings.png is drawn. Raises
+    UserError at the end if a picture could not be read; the others have been answered by then.
+    """
+    answers, originals, shown, problems = [], [], [], []
+    for path in args.predict:
+        try:
+            grey = read_picture(path)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        digit = normalise(grey, height)
+        if digit is None:
+            print(f"{path}: blank, no ink found")
+            answers.append((path, ()))
+            continue
+        chances = classify(digit[None])[:, 0]  # (heads, 10)
+        digits, sureness = chances.argmax(1).tolist(), (100 * chances.max(1)).tolist()
+        sure = ", ".join(f"{percent:.1f}%" for percent in sureness)
+        print(f"{path}: {' '.join(map(str, digits))} ({sure})")
+        answers.append((path, tuple(digits)))
+        if len(shown) < 20:  # a picture of more rows is no longer readable
+            originals.append(grey)
+            shown.append((digit, chances))
+    if shown and (args.show or args.output_dir != ROOT / "runs" / args.script):
+        args.output_dir.mkdir(parents=True, exist_ok=True)
+        digits, chances = (np.stack(list(part)) for part in zip(*shown, strict=True))
+        draw_readings(args.output_dir / "readings.png", originals, digits, chances.swapaxes(0, 1))
+        if args.show:
+            show_folder(args.output_dir)
+    if problems:
+        more = f" (and {len(problems) - 1} more pictures)" if len(problems) > 1 else ""
+        raise UserError(problems[0] + more)
+    return answers

@@ -198,12 +198,23 @@ def _scalar(dtype, content):
     return np.frombuffer(content, dtype, count=1)[0]
 
 
+def _from_buffer(content, dtype, shape, order):  # arrays in pickles of protocol 5
+    return np.frombuffer(content, dtype).reshape(shape, order=order)
+
+
+def _bytes(text, encoding):  # how Python 3 writes bytes into pickles of protocol 2
+    return text.encode("latin1")
+
+
 PICKLE_NAMES = {
     ("numpy", "ndarray"): "ndarray",
     ("numpy", "dtype"): _dtype,
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _array for core in ("core", "_core")},
-    **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},
+    ("_codecs", "encode"): _bytes,
 }
+for _core in ("numpy.core", "numpy._core"):  # until NumPy 1.26 and since 2.0
+    PICKLE_NAMES[f"{_core}.multiarray", "_reconstruct"] = _array
+    PICKLE_NAMES[f"{_core}.multiarray", "scalar"] = _scalar
+    PICKLE_NAMES[f"{_core}.numeric", "_frombuffer"] = _from_buffer
 
 
 class PlainUnpickler(pickle.Unpickler):
@@ -239,7 +250,9 @@ def read_pickle_data(file_name):
     """
     try:
         with gzip.open(file_name, "rb") as file:
-            return PlainUnpickler(LimitedFile(file, 2 << 30), encoding="latin1").load()
+            data = PlainUnpickler(LimitedFile(file, 2 << 30), encoding="latin1").load()
+            file.read(1)  # reaches the end of the file, where gzip keeps the checksum
+            return data
     except FileNotFoundError:
         raise UserError(f"there is no file {file_name}") from None
     except Exception as error:  # a damaged pickle makes the unpickler raise nearly anything
@@ -250,7 +263,7 @@ def read_pickle_data(file_name):
 def write_pickle_data(data, file_name):
     """Write `data` as a gzip'd pickle."""
     with whole_file(file_name) as file, gzip.GzipFile(fileobj=file, mode="wb") as packed:
-        pickle.dump(data, packed)
+        pickle.dump(data, packed, protocol=4)
 
 
 def load_train_and_test_pickle(file_name):
@@ -377,6 +390,73 @@ def write_metrics(folder, metrics, history):
         writer.writerows(history)
 
 
+@contextlib.contextmanager
+def saying_how_to_resume(checkpoint, history):
+    """Add to a Ctrl-C (or SIGTERM) inside the block what to do to go on, if that is possible."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        done = f"stopped; --resume goes on after epoch {len(history)}"
+        if not (checkpoint and history):
+            done = "stopped before the end of the first epoch; nothing to resume"
+        raise type(stop)(done) from None
+
+
+def check_settings(path, old, new):
+    """Raise UserError if a checkpoint's settings are not those of the command that resumes it.
+
+    The number of epochs is one of them: the learning rate's schedule depends on it.
+    """
+    for key in sorted(set(old) | set(new)):
+        if old.get(key) != new.get(key):
+            raise UserError(f"{path} was made with {key} {old.get(key)}, not {new.get(key)}; give "
+                            "the same settings, or leave out --resume to start anew")
+
+
+# ----------------------------------------------------------------- what a run says and records
+
+
+def progress_bar(batches, label, quiet):
+    """Wrap batches so that a terminal shows how far a loop over them is; a file gets nothing."""
+    from tqdm import tqdm
+
+    return tqdm(batches, label, leave=False, unit="batch", disable=True if quiet else None)
+
+
+def history_row(epoch, train, dev, lr, seconds):
+    """Return one line of history.csv as a dict; train and dev are what run_epoch returns."""
+    row = {"epoch": epoch}
+    for part, figures in (("train", train), ("dev", dev)):
+        for what, value in zip(("loss", "accuracy"), figures, strict=True):
+            if isinstance(value, tuple):
+                for head, one in zip(("upper", "lower"), value, strict=True):
+                    row[f"{part}_{what}_{head}"] = one
+            else:
+                row[f"{part}_{what}"] = value
+    return row | {"lr": lr, "seconds": seconds}
+
+
+def row_values(row, key):
+    """Return a row's value, or with two heads the pair of values, of e.g. "dev_accuracy"."""
+    return row[key] if key in row else (row[f"{key}_upper"], row[f"{key}_lower"])
+
+
+def chosen_row(history):
+    """Return the row of the epoch with the best (mean) accuracy on dev; of equals the last."""
+    return max(reversed(history), key=lambda row: np.mean(row_values(row, "dev_accuracy")))
+
+
+def epoch_line(row, epochs):
+    """Return e.g. 'epoch  3/20  train loss 0.0461  98.61 %  dev loss 0.0213  99.38 %  4.2 s'."""
+    line = f"epoch {row['epoch']:{len(str(epochs))}}/{epochs}"
+    for part in ("train", "dev"):
+        losses = np.ravel(row_values(row, f"{part}_loss"))
+        accuracies = np.ravel(row_values(row, f"{part}_accuracy"))
+        line += f"   {part} loss " + " / ".join(f"{loss:.4f}" for loss in losses)
+        line += "  " + " / ".join(f"{100 * accuracy:5.2f}" for accuracy in accuracies) + " %"
+    return f"{line}   {row['seconds']:.1f} s"
+
+
 def describe_accuracy(right, count, z=1.96):
     """Return e.g. '99.71 % of 10,000 right (95 % interval 99.58 to 99.80 %)'; Wilson, JASA 1927."""
     p, w = right / count, z * z / count
@@ -403,6 +483,23 @@ def test_figures(probabilities, labels):
         "test_errors": int((~right.all(0)).sum()),
         "test_examples": labels.shape[1],
     }
+
+
+def summary(metrics, folder):
+    """Return the lines that close a run."""
+    count, wrong = metrics["test_examples"], metrics["test_errors"]
+    read, loss = describe_accuracy(count - wrong, count), np.ravel(metrics["test_loss"])
+    if "test_accuracy_both" in metrics:
+        upper, lower = metrics["test_accuracy"]
+        read = f"upper {100 * upper:.2f} %, lower {100 * lower:.2f} %, both {read}"
+    files = ", ".join(sorted(path.name for path in folder.iterdir() if path.name[0] != "."))
+    return (
+        f"test: {read}, {wrong:,} misread, loss {' / '.join(f'{one:.4f}' for one in loss)}\n"
+        f"{metrics['parameters']:,} weights; trained {metrics['epochs']} epochs in "
+        f"{metrics['seconds']:.1f} s, {metrics['examples_per_second']:,.0f} pictures a second "
+        f"({metrics['device']}, {metrics['threads']} threads, {metrics['precision']})\n"
+        f"results in {os.path.relpath(folder)}: {files}"
+    )
 
 
 # ------------------------------------------------------------------------- the command line
@@ -432,6 +529,7 @@ def argument_parser(script, description, *, epochs, batch_size, lr):
     """Return the parser of the options that all five scripts share, with the script's defaults."""
     parser = Parser(f"{script}.py", description=description, allow_abbrev=False,
                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)  # fmt: skip
+    parser.set_defaults(script=script)
     add, folder = parser.add_argument, ROOT / "runs" / script
     add("--epochs", type=number(int, 1, 10**5), default=epochs, help="passes over the digits")
     add("--batch-size", type=number(int, 1, 10**5), default=batch_size, help="digits per step")

@@ -1,0 +1,72 @@
+"""What several test files use: a small data set in MNIST's files, scripts run as programs."""
+
+import gzip
+import signal
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import utils
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def write_idx(path, array):
+    """Write a uint8 array as an IDX file, gzip'd if the name ends in .gz."""
+    content = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+    path.write_bytes(gzip.compress(content, 1) if path.suffix == ".gz" else content)
+
+
+def write_mnist(folder, train=600, test=200):
+    """Write the first digits of MNIST as a small data set of four files."""
+    folder.mkdir(exist_ok=True)
+    for prefix, (images, labels), count in zip(
+        ("train", "t10k"), utils.read_mnist(), (train, test), strict=True
+    ):
+        write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", np.array(images[:count]))
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", np.array(labels[:count]))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_mnist(tmp_path_factory):
+    """A folder with 600 training and 200 test digits."""
+    return write_mnist(tmp_path_factory.mktemp("data") / "small")
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """All of MNIST as bytes: ((images, labels), (images, labels))."""
+    return utils.read_mnist()
+
+
+def run_script(script, *options, **more):
+    """Run a script as a user does; returns the finished process with its text output."""
+    command = [sys.executable, str(ROOT / script), *map(str, options)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **more)
+
+
+@pytest.fixture
+def as_program(monkeypatch, capsys):
+    """A function (main, script, *options) -> (status, output, errors): the script as a program,
+    but within this process, which spares the seconds that importing torch takes."""
+
+    def call(main, script, *options):
+        argv = [str(option) for option in options]
+        monkeypatch.setattr(sys, "argv", [script, *argv])
+        handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            utils.run_script(main)
+            status = 0
+        except SystemExit as stop:
+            status = stop.code
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return status, *capsys.readouterr()
+
+    return call

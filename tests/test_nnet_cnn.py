@@ -1,0 +1,170 @@
+"""nnet_cnn.py: the network's shapes, and the script as its users run it."""
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from conftest import ROOT, run_script
+
+import nnet_cnn
+import train_utils
+
+FILES = {
+    "model.pt", "checkpoint.pt", "metrics.json", "history.csv", "learning_curves.png",
+    "confusion_matrix.png", "mistakes.png", "filters.png", "activations.png",
+}  # fmt: skip
+
+
+def visible(folder):
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+def test_the_shapes_are_those_of_the_comments():
+    model = nnet_cnn.build_model().eval()
+    x, shapes = torch.zeros(2, 1, 28, 28), []
+    for layer in model:
+        x = layer(x)
+        if isinstance(layer, torch.nn.ReLU | train_utils.Flatten | torch.nn.Linear):
+            shapes.append(tuple(x.shape[1:]))
+    maps = [(16, 14, 14), (32, 14, 14), (32, 7, 7), (64, 7, 7), (64, 3, 3)]
+    assert shapes == [*maps, (576,), (10,)]
+    # 3 x 3 filters without biases, a scale and a shift per channel, then the matrix and its biases.
+    filters = 9 * (1 * 16 + 16 * 32 + 32 * 32 + 32 * 64 + 64 * 64)
+    assert sum(p.numel() for p in model.parameters()) == filters + 2 * 208 + 576 * 10 + 10
+
+
+def test_pooling_first_is_the_same_network():
+    """conv-pool-norm-ReLU equals conv-norm-ReLU-pool where the normalisation's scale is > 0."""
+    torch.manual_seed(0)
+    conv, pool, norm, relu = nnet_cnn.convolution(1, 16, pool=True)
+    norm.eval()
+    torch.nn.init.uniform_(norm.weight, 0.5, 2.0)
+    torch.nn.init.normal_(norm.bias)
+    x = torch.rand(4, 1, 28, 28)
+    torch.testing.assert_close(relu(norm(pool(conv(x)))), pool(relu(norm(conv(x)))))
+
+
+@pytest.fixture(scope="module")
+def trained(small_mnist, tmp_path_factory):
+    """One short run: its metrics and its folder."""
+    folder = tmp_path_factory.mktemp("run")
+    argv = ["--data-dir", small_mnist, "--output-dir", folder, "--epochs", 4, "--batch-size", 30]
+    return nnet_cnn.main([*map(str, argv), "--quiet"]), folder
+
+
+def test_a_run_learns_and_writes_its_files(trained):
+    metrics, folder = trained
+    assert visible(folder) == FILES
+    assert metrics == json.loads((folder / "metrics.json").read_text())
+    assert metrics["test_accuracy"] > 0.6  # of 540 digits in four epochs; guessing gives 0.1
+    assert metrics["test_examples"] == 200
+    assert metrics["test_errors"] == round(200 * (1 - metrics["test_accuracy"]))
+    assert metrics["parameters"] == 75450 and metrics["epochs"] == 4 and metrics["seed"] == 0
+    rows = list(csv.DictReader((folder / "history.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    assert float(rows[3]["train_loss"]) < float(rows[0]["train_loss"])
+    assert metrics["dev_accuracy"] == max(float(row["dev_accuracy"]) for row in rows)
+
+
+def test_the_written_weights_are_those_that_were_tested(trained, small_mnist):
+    metrics, folder = trained
+    model = nnet_cnn.build_model()
+    model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
+    x, y = train_utils.utils.get_MNIST_data(data_dir=small_mnist)[2:]
+    x = torch.from_numpy(x).view(-1, 1, 28, 28)
+    read = train_utils.read_digits(model, x, metrics["precision"])[0].argmax(1)
+    assert (read == y).mean() == metrics["test_accuracy"]
+
+
+def test_the_same_seed_gives_the_same_weights(small_mnist, tmp_path):
+    argv = ["--data-dir", str(small_mnist), "--limit", "200", "--epochs", "1", "--quiet",
+            "--batch-size", "30", "--no-plots", "--output-dir"]  # fmt: skip
+    weights = []
+    for name, more in (("a", []), ("b", []), ("c", ["--seed", "1"])):
+        nnet_cnn.main([*argv, str(tmp_path / name), *more])
+        weights.append(torch.load(tmp_path / name / "model.pt", weights_only=True))
+    same, other = (
+        all(torch.equal(a, b) for a, b in zip(weights[0].values(), w.values(), strict=True))
+        for w in weights[1:]
+    )
+    assert same and not other
+
+
+def test_no_plots_writes_no_pictures_and_loads_no_matplotlib(small_mnist, tmp_path):
+    code = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); import nnet_cnn\n"
+            f"nnet_cnn.main(['--data-dir', {str(small_mnist)!r}, '--output-dir', {str(tmp_path)!r},"
+            "'--epochs', '1', '--no-plots', '--limit', '200'])\n"
+            "assert 'matplotlib' not in sys.modules")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert visible(tmp_path) == {"model.pt", "checkpoint.pt", "metrics.json", "history.csv"}
+
+
+def test_a_log_file_gets_plain_lines(small_mnist, tmp_path):
+    done = run_script("nnet_cnn.py", "--data-dir", small_mnist, "--output-dir", tmp_path / "run",
+                      "--epochs", 2, cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0 and done.stderr == "" and "\r" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[0] == "75,450 weights learn from 540 pictures; dev has 60"
+    assert lines[1].startswith("epoch 1/2") and lines[2].startswith("epoch 2/2")
+    assert lines[3].startswith("test: ") and "of 200 right (95 % interval" in lines[3]
+    assert lines[-1].startswith("results in run: ")
+
+
+BAD = {
+    "no such option": (["--epoch", "3"], "unrecognized arguments"),
+    "no epochs": (["--epochs", "0"], "argument --epochs: 0 is not between"),
+    "a negative rate": (["--lr", "-1"], "argument --lr"),
+    "a rate that is no number": (["--lr", "nan"], "argument --lr"),
+    "text for a number": (["--batch-size", "many"], "invalid int value"),
+    "one digit": (["--limit", "1"], "argument --limit"),
+    "batches larger than the data": (["--batch-size", "541"], "only 540 training examples"),
+    "a rate that explodes": (["--lr", "1000", "--momentum", "0.999"], "lower --lr"),
+    "no data": (["--data-dir", "/nowhere"], "there is no folder"),
+    "nothing to resume": (["--resume"], "to resume; leave out --resume"),
+    "no weights": (["--predict", "x.png", "--model", "none.pt"], "train a network first"),
+    "no such device": (["--device", "mps"], "--device"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_gets_one_line_and_status_2(name, small_mnist, tmp_path, as_program):
+    options, words = BAD[name]
+    options = ["--data-dir", small_mnist, "--output-dir", tmp_path / "run", "--quiet", *options]
+    status, out, errors = as_program(nnet_cnn.main, "nnet_cnn.py", *options)
+    assert (status, out) == (2, "")
+    assert errors.startswith("nnet_cnn.py: error: ") and words in errors
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(("number", "status"), [
+    (signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)
+])  # fmt: skip
+def test_an_interrupted_run_says_how_to_go_on(number, status, small_mnist, tmp_path):
+    command = [sys.executable, str(ROOT / "nnet_cnn.py"), "--data-dir", str(small_mnist),
+               "--output-dir", str(tmp_path), "--epochs", "5000", "--batch-size", "60"]  # fmt: skip
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not child.stdout.readline().startswith("epoch"):
+        assert child.poll() is None
+    time.sleep(0.3)
+    child.send_signal(number)
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == status
+    assert errors.startswith("nnet_cnn.py: stopped; --resume goes on after epoch ")
+    assert errors.count("\n") == 1 and visible(tmp_path) == {"checkpoint.pt"}
+
+
+def test_resuming_a_finished_run_reports_it_again(trained, small_mnist, tmp_path):
+    metrics, folder = trained
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "metrics.json").unlink()
+    argv = ["--data-dir", small_mnist, "--output-dir", copy, "--epochs", 4, "--batch-size", 30]
+    assert nnet_cnn.main([*map(str, argv), "--quiet", "--resume"]) == metrics
+    assert (copy / "metrics.json").exists()

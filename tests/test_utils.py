@@ -1,0 +1,345 @@
+"""utils.py: data that is right, data that is wrong, and the files of a run."""
+
+import gzip
+import json
+import os
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import tracemalloc
+
+import numpy as np
+import pytest
+from conftest import ROOT, write_idx, write_mnist
+
+import utils
+from utils import UserError
+
+# ------------------------------------------------------------------------------ reading MNIST
+
+
+def test_mnist_has_the_published_shapes_and_counts():
+    train_x, train_y, test_x, test_y = utils.get_MNIST_data()
+    assert (train_x.shape, test_x.shape) == ((60000, 784), (10000, 784))
+    assert (train_y.shape, test_y.shape) == ((60000,), (10000,))
+    assert train_x.dtype == np.float32 and train_y.dtype.kind == "i"
+    assert train_x.min() == 0.0 and train_x.max() == 1.0
+    # How often each digit occurs, as LeCun's page and every textbook give it.
+    assert np.bincount(train_y).tolist() == [
+        5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949,
+    ]  # fmt: skip
+    assert np.bincount(test_y).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert train_y[:5].tolist() == [5, 0, 4, 1, 9] and test_y[:5].tolist() == [7, 2, 1, 0, 4]
+
+
+def test_pixels_keep_their_place_and_value(tmp_path):
+    folder = write_mnist(tmp_path / "d", 20, 10)
+    images = np.zeros((20, 28, 28), np.uint8)
+    images[3, 2, 5] = 51
+    write_idx(folder / "train-images-idx3-ubyte.gz", images)
+    x = utils.get_MNIST_data(data_dir=folder)[0]
+    assert x[3, 2 * 28 + 5] == np.float32(51) / np.float32(255) and np.count_nonzero(x) == 1
+
+
+def test_plain_files_are_read_as_well_as_packed_ones(tmp_path, small_mnist):
+    for packed in small_mnist.iterdir():
+        (tmp_path / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
+    plain, packed = utils.read_mnist(tmp_path), utils.read_mnist(small_mnist)
+    for (a, b), (c, d) in zip(plain, packed, strict=True):
+        assert np.array_equal(a, c) and np.array_equal(b, d)
+
+
+@pytest.mark.parametrize(("divisor", "protocol"), [(256, 2), (255, 4), (256, 5)])
+def test_the_courses_pickle_gives_the_same_digits(tmp_path, mnist, divisor, protocol):
+    (images, labels), _ = mnist
+    pairs = [
+        ((images[part].reshape(-1, 784) / np.float32(divisor)).astype(np.float32),
+         labels[part].astype(np.int64))
+        for part in (slice(0, 50), slice(50, 60), slice(60, 80))
+    ]  # fmt: skip
+    (tmp_path / "mnist.pkl.gz").write_bytes(gzip.compress(pickle.dumps(pairs, protocol)))
+    (train, train_labels), (test, test_labels) = utils.read_mnist(tmp_path)
+    assert np.array_equal(train, images[:60]) and np.array_equal(test, images[60:80])
+    assert np.array_equal(train_labels, labels[:60]) and np.array_equal(test_labels, labels[60:80])
+
+
+def test_the_courses_pickle_with_something_else_in_it_is_refused(tmp_path):
+    for content in ([1, 2, 3], [(np.full((2, 784), 2.0), np.zeros(2))] * 3, {"a": 1},
+                    [(np.zeros((2, 784)), np.array([1, 11]))] * 3):  # fmt: skip
+        utils.write_pickle_data(content, tmp_path / "mnist.pkl.gz")
+        with pytest.raises(UserError, match=r"mnist\.pkl\.gz is not three pairs"):
+            utils.read_mnist(tmp_path)
+
+
+IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
+
+
+def header(magic, *sizes):
+    return gzip.compress(struct.pack(f">{1 + len(sizes)}I", magic, *sizes) + bytes(784))
+
+
+DAMAGE = {
+    "truncated": (IMAGES, lambda old: gzip.compress(gzip.decompress(old)[:-1]), "as long as"),
+    "gzip truncated": (IMAGES, lambda old: old[: len(old) // 2], "damaged"),
+    "too long": (IMAGES, lambda old: gzip.compress(gzip.decompress(old) + b"\0"), "as long as"),
+    "byte changed": (IMAGES, lambda old: old[:-8] + b"abcd" + old[-4:], "damaged"),
+    "wrong magic": (IMAGES, lambda old: header(0x0C03, 1, 28, 28), "no IDX file of pictures"),
+    "labels for images": (IMAGES, lambda old: header(0x0801, 784), "no IDX file of pictures"),
+    "images for labels": (LABELS, lambda old: header(0x0803, 1, 28, 28), "no IDX file of labels"),
+    "another size": (IMAGES, lambda old: header(0x0803, 1, 32, 24), "32 x 24"),
+    "four billion images": (IMAGES, lambda old: header(0x0803, 2**32 - 1, 28, 28), "claims"),
+    "a billion labels": (LABELS, lambda old: header(0x0801, 10**9), "claims"),
+    "no images": (IMAGES, lambda old: header(0x0803, 0, 28, 28), "claims 0"),
+    "empty file": (IMAGES, lambda old: b"", "too short"),
+    "no gzip": (LABELS, lambda old: b"these are not the digits you look for", "no gzip"),
+    "fewer labels": (LABELS, lambda old: header(0x0801, 784), "pictures in"),
+    "label 10": (LABELS, lambda old: gzip.compress(gzip.decompress(old)[:-1] + b"\n"), "label 10"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_files_are_refused_with_their_name(tmp_path, damage):
+    name, change, words = DAMAGE[damage]
+    path = write_mnist(tmp_path / "d", 20, 10) / name
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(UserError, match=words) as error:
+        utils.get_MNIST_data(data_dir=path.parent)
+    assert name in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_missing_folder_or_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"no folder .*nowhere"):
+        utils.get_MNIST_data(data_dir=tmp_path / "nowhere")
+    folder = write_mnist(tmp_path / "d", 20, 10)
+    (folder / LABELS).unlink()
+    with pytest.raises(UserError, match=f"{LABELS} is missing"):
+        utils.get_MNIST_data(data_dir=folder)
+
+
+def test_a_file_that_unpacks_to_gigabytes_takes_no_memory(tmp_path):
+    path = write_mnist(tmp_path / "d", 20, 10) / IMAGES
+    bomb = gzip.compress(struct.pack(">4I", 0x0803, 100, 28, 28) + bytes(200 << 20), 9)
+    path.write_bytes(bomb)
+    tracemalloc.start()
+    with pytest.raises(UserError, match="as long as"):
+        utils.read_mnist(path.parent)
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
+
+
+# ------------------------------------------------------------------------------------ pickles
+
+
+def test_a_pickle_comes_back_as_it_was(tmp_path):
+    data = {"x": np.arange(6.0).reshape(2, 3), "y": [1, (2, "three")], "z": np.float64(0.5),
+            "big": np.arange(3, dtype=">i4"), "f": np.asfortranarray(np.eye(3))}  # fmt: skip
+    utils.write_pickle_data(data, tmp_path / "a.pkl.gz")
+    back = utils.read_pickle_data(tmp_path / "a.pkl.gz")
+    assert back.keys() == data.keys() and back["y"] == data["y"] and back["z"] == 0.5
+    for name in ("x", "big", "f"):
+        assert np.array_equal(back[name], data[name])
+    assert np.dtype("i4").isnative  # reading a big-endian array did not change NumPy's own types
+
+
+# pickle.dumps([numpy.arange(2.0)], 2) of Python 2.7 with NumPy 1.16: bytes and text are one type.
+PYTHON_2 = (
+    b"\x80\x02]q\x01cnumpy.core.multiarray\n_reconstruct\nq\x02cnumpy\nndarray\nq\x03K\x00\x85q\x04"
+    b"U\x01b\x87q\x05Rq\x06(K\x01K\x02\x85q\x07cnumpy\ndtype\nq\x08U\x02f8K\x00K\x01\x87q\tRq\n"
+    b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x10\x00\x00\x00\x00\x00\x00\x00"
+    b"\x00\x00\x00\x00\x00\x00\x00\xf0?tba."
+)
+
+
+def test_a_pickle_of_python_2_is_read(tmp_path):
+    (tmp_path / "old.pkl.gz").write_bytes(gzip.compress(PYTHON_2))
+    (array,) = utils.read_pickle_data(tmp_path / "old.pkl.gz")
+    assert array.tolist() == [0.0, 1.0] and array.dtype == np.float64
+
+
+HOSTILE = {
+    "os.system": b"cos\nsystem\n(S'touch {}'\ntR.",
+    "builtins.eval": b"cbuiltins\neval\n(S'open(\"{}\", \"w\")'\ntR.",
+    "builtins.getattr": b"cbuiltins\ngetattr\n(cnumpy\nndarray\nS'tofile'\ntR.",
+    "numpy.load": b"cnumpy\nload\n(S'{}'\ntR.",
+    "objects in an array": pickle.dumps(np.array([{}, None], dtype=object)),
+    "an array by its constructor": b"cnumpy\nndarray\n((I100000000000\ntt R.",
+    "a huge string": b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_pickle_is_refused_and_runs_nothing(tmp_path, name):
+    trace = tmp_path / "trace"
+    path = tmp_path / "evil.pkl.gz"
+    path.write_bytes(gzip.compress(HOSTILE[name].replace(b"{}", str(trace).encode())))
+    with pytest.raises(UserError, match=r"evil\.pkl\.gz"):
+        utils.read_pickle_data(path)
+    assert not trace.exists()
+
+
+def test_missing_and_damaged_pickles_are_named(tmp_path):
+    with pytest.raises(UserError, match="no file"):
+        utils.read_pickle_data(tmp_path / "none.pkl.gz")
+    (tmp_path / "cut.pkl.gz").write_bytes(gzip.compress(PYTHON_2)[:-9])
+    with pytest.raises(UserError, match=r"cut\.pkl\.gz is damaged"):
+        utils.read_pickle_data(tmp_path / "cut.pkl.gz")
+
+
+# --------------------------------------------------------------------- helpers of the course
+
+
+def test_examples_are_picked_by_label_in_order():
+    X, Y = np.arange(12).reshape(6, 2), np.array([3, 1, 2, 1, 3, 1])
+    x, y = utils.pick_examples_of(X, Y, [1, 2], 3)
+    assert x.tolist() == [[2, 3], [4, 5], [6, 7]] and y.tolist() == [1, 2, 1]
+    parts = utils.extract_training_and_test_examples_with_labels(X, Y, X[:4], Y[:4], [3], 5, 1)
+    assert [part.tolist() for part in parts] == [[[0, 1], [8, 9]], [3, 3], [[0, 1]], [3]]
+
+
+def test_four_arrays_go_through_a_pickle(tmp_path):
+    arrays = tuple(np.full((2, i), i) for i in range(4))
+    utils.write_pickle_data(arrays, tmp_path / "four.pkl.gz")
+    back = utils.load_train_and_test_pickle(tmp_path / "four.pkl.gz")
+    for a, b in zip(arrays, back, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_plot_images_shows_one_axis_per_picture(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    from matplotlib import pyplot
+
+    pyplot.switch_backend("agg")
+    monkeypatch.setattr(pyplot, "show", lambda: None)
+    utils.plot_images(np.random.default_rng(0).random((5, 784)))
+    drawn = [axis for axis in pyplot.gcf().axes if axis.images]
+    assert len(drawn) == 5 and drawn[0].images[0].get_array().shape == (28, 28)
+    utils.plot_images(np.zeros(784))
+    assert len(pyplot.gcf().axes) == 1
+    pyplot.close("all")
+
+
+# ------------------------------------------------------------------------- the files of a run
+
+
+def test_a_file_keeps_its_old_content_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"old")
+    with pytest.raises(RuntimeError), utils.whole_file(path) as file:
+        file.write(b"half of the ne")
+        file.flush()
+        assert path.read_bytes() == b"old"
+        raise RuntimeError
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.txt"]
+    with utils.whole_file(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new" and os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_until_the_file_is_whole(tmp_path, number):
+    arrived = []
+    old = signal.signal(number, lambda *_: arrived.append((tmp_path / "a").exists()))
+    try:
+        with utils.whole_file(tmp_path / "a") as file:
+            signal.raise_signal(number)
+            file.write(b"whole")
+            assert arrived == []
+    finally:
+        signal.signal(number, old)
+    assert arrived == [True] and (tmp_path / "a").read_bytes() == b"whole"
+
+
+def test_a_file_can_be_written_from_another_thread(tmp_path):
+    def write():
+        with utils.whole_file(tmp_path / "a") as file:
+            file.write(b"x")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+    assert (tmp_path / "a").read_bytes() == b"x"
+
+
+def test_results_replace_earlier_ones_all_or_none(tmp_path):
+    (tmp_path / "metrics.json").write_text("old")
+    with pytest.raises(OSError), utils.results_together(tmp_path) as folder:
+        (folder / "metrics.json").write_text("new")
+        raise OSError("disk full")
+    assert (tmp_path / "metrics.json").read_text() == "old"
+    with utils.results_together(tmp_path) as folder:
+        (folder / "metrics.json").write_text("new")
+        (folder / "history.csv").write_text("rows")
+    assert (tmp_path / "metrics.json").read_text() == "new"
+    assert sorted(os.listdir(tmp_path)) == ["history.csv", "metrics.json"]
+
+
+def test_two_runs_cannot_share_a_folder_at_once(tmp_path):
+    hold = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); import utils\n"
+            f"with utils.run_folder({str(tmp_path)!r}):\n print('held', flush=True); input()")
+    other = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)  # fmt: skip
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(UserError, match="another run"), utils.run_folder(tmp_path):
+        pass
+    other.kill()  # the lock goes with its process, even one that could not tidy up
+    other.communicate()
+    with utils.run_folder(tmp_path) as folder:
+        assert folder == tmp_path
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (pytest.raises(UserError, match="cannot write to .*file"),
+          utils.run_folder(tmp_path / "file" / "run")):  # fmt: skip
+        pass
+
+
+def test_metrics_and_history_can_be_read_back(tmp_path):
+    rows = [utils.history_row(1, (0.5, 0.75), (0.25, 0.875), 0.1, 2.0)]
+    utils.write_metrics(tmp_path, {"test_accuracy": 0.99}, rows)
+    assert json.loads((tmp_path / "metrics.json").read_text()) == {"test_accuracy": 0.99}
+    assert (tmp_path / "history.csv").read_text() == (
+        "epoch,train_loss,train_accuracy,dev_loss,dev_accuracy,lr,seconds\n"
+        "1,0.5,0.75,0.25,0.875,0.1,2.0\n"
+    )
+
+
+def test_a_row_of_two_digits_names_both():
+    row = utils.history_row(1, ((0.5, 0.6), (0.7, 0.8)), ((0.1, 0.2), (0.3, 0.4)), 0.1, 2.0)
+    assert row["train_loss_upper"] == 0.5 and row["dev_accuracy_lower"] == 0.4
+    assert utils.row_values(row, "dev_loss") == (0.1, 0.2)
+    assert "0.1000 / 0.2000" in utils.epoch_line(row, 5)
+    assert utils.epoch_line(row, 10).startswith("epoch  1/10")
+
+
+def test_the_chosen_epoch_is_the_last_of_the_best():
+    rows = [{"epoch": i, "dev_accuracy": a} for i, a in enumerate([0.5, 0.9, 0.8, 0.9, 0.7], 1)]
+    assert utils.chosen_row(rows)["epoch"] == 4
+
+
+def test_test_figures_of_one_and_of_two_heads():
+    chances = np.array([[[0.8, 0.2], [0.5, 0.5], [0.1, 0.9]], [[0.3, 0.7], [0.9, 0.1], [0.2, 0.8]]])
+    labels = np.array([[0, 1, 1], [1, 0, 0]])  # the second upper and the third lower are misread
+    one = utils.test_figures(chances[:1], labels[:1])
+    assert one["test_accuracy"] == pytest.approx(2 / 3) and one["test_errors"] == 1
+    assert one["test_loss"] == pytest.approx(-np.log([0.8, 0.5, 0.9]).mean())
+    two = utils.test_figures(chances, labels)
+    assert two["test_accuracy"] == pytest.approx([2 / 3, 2 / 3])
+    assert two["test_accuracy_both"] == pytest.approx(1 / 3) and two["test_errors"] == 2
+
+
+def test_the_interval_is_wilsons():
+    # 95 % interval for 8 of 10: 0.4902 to 0.9433 (Newcombe, Statistics in Medicine 17, 1998).
+    words = "80.00 % of 10 right (95 % interval 49.02 to 94.33 %)"
+    assert utils.describe_accuracy(8, 10) == words
+    assert "interval 72.25 to 100.00 %" in utils.describe_accuracy(10, 10)
+
+
+def test_utils_imports_neither_torch_nor_matplotlib():
+    heavy = "('torch', 'matplotlib', 'scipy', 'PIL')"
+    check = f"import sys, utils, pictures; print([m for m in {heavy} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True)
+    assert out.stdout == "[]\n"

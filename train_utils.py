@@ -1,0 +1,471 @@
+"""What the four PyTorch scripts share: batches, the training loop, checkpoints, the report.
+
+In the order of the file: the functions of the course (batches, one epoch, training), which the
+scripts use as they are; the choices that go with them (schedule, averaged weights, random warps);
+checkpoints; the command line, the data and the files of a run; reading pictures.
+Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head reads one digit.
+"""
+
+import copy
+import math
+import platform
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import pictures
+import utils
+from utils import UserError
+
+EVALUATION_BATCH = 1000  # large enough to keep two cores busy, small enough to stay in memory
+
+# --------------------------------------------------------------------- batches and one epoch
+
+
+class Flatten(nn.Module):
+    """(N, ...) -> (N, everything)."""
+
+    def forward(self, x):
+        return x.reshape(len(x), -1)
+
+
+def batchify_data(x_data, y_data, batch_size, *, drop_last=True):
+    """Cut data into a list of batches {'x': float32 (B, ...), 'y': int64 (B,) or (2, B)}.
+
+    Labels of two digits are a pair of sequences, (2, N). A short last batch is dropped, as in the
+    course, unless drop_last=False; whatever evaluates must keep it. Raises ValueError if pictures
+    and labels differ in number.
+    """
+    x = torch.as_tensor(np.asarray(x_data) if isinstance(x_data, (list, tuple)) else x_data)
+    y = torch.as_tensor(np.asarray(y_data) if isinstance(y_data, (list, tuple)) else y_data)
+    if len(x) != y.shape[-1] or batch_size < 1:
+        raise ValueError(f"{len(x)} pictures, {y.shape[-1]} labels, batches of {batch_size}")
+    end = len(x) - len(x) % batch_size if drop_last else len(x)
+    parts = [slice(i, min(i + batch_size, end)) for i in range(0, end, batch_size)]
+    return [{"x": x[part].float(), "y": y[..., part].long()} for part in parts]
+
+
+class ShuffledBatches:
+    """Like a list of full batches, but in a new random order, and warped anew, every time.
+
+    x (N, ...) and y (N,) or (2, N) stay where they are in memory; `augment`, if given, gets each
+    batch x (B, ...) and returns another of the same shape.
+    """
+
+    def __init__(self, x, y, batch_size, augment=None):
+        self.x, self.y, self.batch_size, self.augment = x, y, batch_size, augment
+        if not 1 <= batch_size <= len(x):
+            raise UserError(f"--batch-size {batch_size}: there are only {len(x)} training examples")
+
+    def __len__(self):
+        return len(self.x) // self.batch_size
+
+    def __iter__(self):
+        order = torch.randperm(len(self.x))[: len(self) * self.batch_size]
+        for chosen in order.to(self.x.device).split(self.batch_size):  # (B,)
+            x = self.x[chosen]
+            yield {"x": self.augment(x) if self.augment else x, "y": self.y[..., chosen]}
+
+
+def compute_accuracy(predictions, y):
+    """Return the share of predictions that equal y, in [0, 1]."""
+    return (torch.as_tensor(predictions) == torch.as_tensor(y)).float().mean().item()
+
+
+def run_epoch(data, model, optimizer, *, precision="fp32", label_smoothing=0.0, after_step=None):
+    """Go through all batches once: train if model.training, otherwise evaluate without gradients.
+
+    Returns (loss, accuracy), averaged over examples; for a model with two heads, which trains on
+    the mean of its losses, ((loss1, loss2), (accuracy1, accuracy2)). Losses are cross-entropies in
+    nats. `after_step()` is called after every step of the optimizer. Raises UserError if the loss
+    stops being a number.
+    """
+    device = next(model.parameters()).device
+    loss_sum, right, count = 0, 0, 0
+    with torch.set_grad_enabled(model.training):
+        for batch in data:
+            x, y = batch["x"].to(device), batch["y"].to(device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+                out = model(x)
+            logits = (out if isinstance(out, (tuple, list)) else (out,))  # heads x (B, 10)
+            y = y.reshape(len(logits), -1)  # (heads, B)
+            losses = torch.stack([
+                F.cross_entropy(z.float(), t, label_smoothing=label_smoothing)
+                for z, t in zip(logits, y, strict=True)
+            ])
+            if model.training:
+                optimizer.zero_grad()
+                losses.mean().backward()
+                optimizer.step()
+                if after_step:
+                    after_step()
+            if device.type == "cpu":  # elsewhere a look at the loss would make the CPU wait for it
+                check_finite(losses)
+            loss_sum = loss_sum + losses.detach() * len(x)
+            right = right + (torch.stack([z.argmax(1) for z in logits]) == y).sum(1)
+            count += len(x)
+    if count == 0:
+        raise UserError("there are fewer examples than one batch holds; lower --batch-size")
+    check_finite(loss_sum)
+    loss, accuracy = (loss_sum / count).tolist(), (right / count).tolist()
+    return (loss[0], accuracy[0]) if len(loss) == 1 else (tuple(loss), tuple(accuracy))
+
+
+def check_finite(losses):
+    """Raise UserError if a loss is infinite or not a number: nothing after it can be of use."""
+    if not torch.isfinite(losses).all():
+        raise UserError("the loss is no longer a number: the steps are too long; lower --lr")
+
+
+# ------------------------------------------------------------------------------- training
+
+
+def train_model(
+    train_data, dev_data, model, lr=0.01, momentum=0.9, nesterov=False, n_epochs=30, *,
+    schedule=None, weight_decay=0.0, averaging=0.0, label_smoothing=0.0, precision="fp32",
+    keep_best=False, history=None, checkpoint=None, resume=False, settings=None, quiet=False,
+):  # fmt: skip
+    """Train with stochastic gradient descent and return the accuracy on dev (a pair for two heads).
+
+    train_data and dev_data are lists of batches, or ShuffledBatches. With the first seven arguments
+    alone this is the course's function. `schedule(progress)` multiplies lr, progress going from 0
+    to 1; `averaging` is the decay of the averaged weights, which the model has in the end, from the
+    epoch that did best on dev if keep_best. One row per epoch is appended to the list `history`.
+    After every epoch the path `checkpoint` is written; `resume` goes on from there and ends with
+    the same bits. Raises UserError if the loss is no number, or the checkpoint of other settings.
+    """
+    optimizer = make_optimizer(model, lr, momentum, nesterov, weight_decay)
+    steps = max(1, n_epochs * len(train_data))
+    rate = schedule or (lambda progress: 1.0)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: rate((n + 0.5) / steps))
+    averaged = copy.deepcopy(model) if averaging else model
+    parts = {"model": model, "averaged": averaged, "optimizer": optimizer, "scheduler": scheduler}
+    history = [] if history is None else history
+    best = load_checkpoint(checkpoint, parts, history, settings) if resume else None
+
+    def after_step():
+        scheduler.step()
+        if averaging:
+            update_average(averaged, model, scheduler.last_epoch, averaging)
+
+    with utils.saying_how_to_resume(checkpoint, history):
+        for epoch in range(len(history) + 1, n_epochs + 1):
+            start = time.perf_counter()
+            bar = utils.progress_bar(train_data, f"epoch {epoch}/{n_epochs}", quiet)
+            train = run_epoch(bar, model.train(), optimizer, precision=precision,
+                              label_smoothing=label_smoothing, after_step=after_step)  # fmt: skip
+            seconds = time.perf_counter() - start
+            dev = run_epoch(dev_data, averaged.eval(), None, precision=precision)
+            row = utils.history_row(epoch, train, dev, scheduler.get_last_lr()[0], seconds)
+            history.append(row)
+            if not keep_best or utils.chosen_row(history) is row:
+                best = copy.deepcopy(averaged.state_dict())
+            if checkpoint:
+                save_checkpoint(checkpoint, parts, best, history, settings)
+            if not quiet:
+                print(utils.epoch_line(row, n_epochs), flush=True)
+    model.load_state_dict(best)
+    model.eval()
+    return utils.row_values(utils.chosen_row(history) if keep_best else history[-1], "dev_accuracy")
+
+
+def make_optimizer(model, lr, momentum, nesterov, weight_decay):
+    """Return SGD over all weights; decay pulls at matrices and filters, not at biases and scales.
+
+    The latter are few and do not overfit; He et al., "Bag of tricks", CVPR 2019, section 3.1.
+    """
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov)
+
+
+def one_cycle(progress, warm_up=0.3):
+    """Schedule: the rate climbs to its highest during `warm_up` of the run, then falls to zero.
+
+    Smith and Topin, "Super-convergence", 2019 (arXiv 1708.07120), with straight lines.
+    """
+    return progress / warm_up if progress < warm_up else (1 - progress) / (1 - warm_up)
+
+
+@torch.no_grad()
+def update_average(averaged, model, step, decay):
+    """Move averaged weights a little towards the model's: an exponential moving average.
+
+    Averages of the last 1 / (1 - decay) steps lie nearer to the middle of a valley than any single
+    step does; Polyak and Juditsky, SIAM J. Control Optim. 30 (1992). Early in a run, when the
+    weights still move far, the average is shorter: decay grows as (1 + step) / (10 + step).
+    """
+    new_share = 1 - min(decay, (1 + step) / (10 + step))
+    for old, new in zip(averaged.parameters(), model.parameters(), strict=True):
+        old.lerp_(new, new_share)
+    for old, new in zip(averaged.buffers(), model.buffers(), strict=True):
+        if old.is_floating_point():  # the means and variances of batch normalisation
+            old.lerp_(new, new_share)
+
+
+def random_warp(x, *, rotation=10.0, scale=0.1, shear=0.1, shift=2.0, elastic=0.0):
+    """Warp every picture of a batch (B, C, H, W) by a small random motion of its own.
+
+    Rotation is up to `rotation` degrees either way, the size changes by up to the share `scale`,
+    lines lean by up to `shear`, the picture moves by up to `shift` pixels. `elastic` (pixels) is
+    the standard deviation of a smooth random displacement besides, after Simard et al., ICDAR 2003.
+    """
+    n, _, height, width = x.shape
+    low, high = -torch.ones(n, 6, device=x.device), torch.ones(n, 6, device=x.device)
+    turn, size_x, size_y, lean, right, down = torch.lerp(low, high, torch.rand_like(low)).unbind(1)
+    cos, sin = torch.cos(turn * math.radians(rotation)), torch.sin(turn * math.radians(rotation))
+    size_x, size_y = 1 + scale * size_x, 1 + scale * size_y
+    # Where each new pixel comes from, in coordinates from -1 to 1 across the picture.
+    across = torch.stack([cos * size_x, shear * lean - sin * size_y, right * 2 * shift / width], 1)
+    along = torch.stack([sin * size_x, cos * size_y, down * 2 * shift / height], 1)
+    motion = torch.stack([across, along], 1)  # (B, 2, 3)
+    source = F.affine_grid(motion, (n, 1, height, width), align_corners=False)  # (B, H, W, 2)
+    if elastic:
+        coarse = torch.randn(n, 2, height // 4, width // 4, device=x.device)  # smooth over 4 pixels
+        fine = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=True)
+        pixel = torch.tensor([2 * elastic / width, 2 * elastic / height], device=x.device)
+        source = source + fine.permute(0, 2, 3, 1) * pixel
+    return F.grid_sample(x, source, align_corners=False)
+
+
+# ---------------------------------------------------------------------------- checkpoints
+
+
+def save_checkpoint(path, parts, best, history, settings):
+    """Write all that --resume needs; at every moment the old file or the new one is whole."""
+    content = {name: part.state_dict() for name, part in parts.items()}
+    content |= {"best": best, "history": list(history), "settings": settings}
+    content["random"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        content["random_cuda"] = torch.cuda.get_rng_state()
+    with utils.whole_file(path) as file:
+        torch.save(content, file)
+
+
+def load_tensors(path):
+    """Read a file of torch.save: tensors, numbers, text and containers, on the CPU.
+
+    Raises UserError if it is damaged or holds anything else (weights_only), or if it would unpack
+    to more than it is: such files are zip archives, which torch writes without compression.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > Path(path).stat().st_size:
+                raise UserError(f"{path} unpacks to more than its size; it is not one of ours")
+            if archive.testzip():  # torch.load does not compare the checksums
+                raise UserError(f"{path} is damaged: a checksum is wrong")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}") from None
+    except Exception as error:  # damage makes torch.load raise nearly anything
+        reason = str(error).strip().split("\n")[0][:80]
+        raise UserError(f"{path} is damaged or no file of weights ({reason})") from None
+
+
+def load_checkpoint(path, parts, history, settings):
+    """Bring `parts` and `history` to where the run that wrote the checkpoint was; return `best`."""
+    if not Path(path).is_file():
+        raise UserError(f"there is no {path} to resume; leave out --resume to start a run")
+    content = load_tensors(path)
+    try:
+        utils.check_settings(path, content["settings"], settings)
+        for name, part in parts.items():
+            part.load_state_dict(content[name])
+        parts["model"].load_state_dict(content["best"])  # must fit too
+        parts["model"].load_state_dict(content["model"])
+        torch.set_rng_state(content["random"])
+        if torch.cuda.is_available() and "random_cuda" in content:
+            torch.cuda.set_rng_state(content["random_cuda"])
+        history.extend(content["history"])
+        return content["best"]
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path} does not fit this network ({error!r:.60})") from None
+
+
+# -------------------------------------------------- the command line, the data, the files of a run
+
+
+def argument_parser(script, description, *, epochs, batch_size, lr, momentum):
+    """Return the parser of the options that the four PyTorch scripts share."""
+    parser = utils.argument_parser(
+        script, description, epochs=epochs, batch_size=batch_size, lr=lr
+    )
+    add = parser.add_argument
+    add("--momentum", type=utils.number(float, 0, 0.9999), default=momentum, help="of SGD")
+    devices = ["auto", "cpu", "cuda", "mps"]
+    add("--device", choices=devices, default="auto", help="where to compute")
+    add("--precision", choices=["auto", "fp32", "bf16"], default="auto",
+        help="of products; bf16 is faster where the processor has it")  # fmt: skip
+    return parser
+
+
+def parse_arguments(parser, argv):
+    """Parse the command line, settle device and precision, and seed the random numbers."""
+    args = parser.parse_args(argv)
+    args.device = choose_device(args.device)
+    args.precision = choose_precision(args.precision, args.device)
+    if args.show:
+        pictures.require_display()
+    torch.manual_seed(args.seed)
+    torch.backends.cudnn.deterministic = True  # the same seed shall give the same bits on a GPU too
+    return args
+
+
+def choose_device(name):
+    """Return "cpu", "cuda" or "mps"; auto takes a GPU if there is one. UserError without one."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next((device for device, present in there.items() if present), "cpu")
+    if not there.get(name, True):
+        raise UserError(f"--device {name}: this PyTorch finds none; use --device cpu")
+    return name
+
+
+def choose_precision(name, device):
+    """Return "fp32" or "bf16"; auto takes bf16 where the processor computes with it directly.
+
+    A processor that has no instructions for bf16 emulates it, slower than fp32.
+    """
+    if name != "auto":
+        return name
+    if device == "cuda":
+        return "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp32"
+    able = torch.cpu.get_capabilities()
+    fast = device == "cpu" and (able.get("avx512_bf16") or able.get("amx_bf16"))
+    return "bf16" if fast else "fp32"
+
+
+def settings_of(args):
+    """Return the settings that decide how a run ends; metrics.json and the checkpoint have them."""
+    others = {"script", "data_dir", "output_dir", "quiet", "resume", "predict", "model", "no_plots"}
+    others |= {"show", "draw", "sweep"}
+    return {k: v for k, v in vars(args).items() if k not in others}
+
+
+def load_digits(args):
+    """Read the data set: {"train": (x, y), "dev": ..., "test": ...} on the device.
+
+    x is float32 (N, 1, 28, 28) in [0, 1], y int64 (N,). Dev is the last tenth of the training half.
+    """
+    train_x, train_y, test_x, test_y = utils.get_MNIST_data(data_dir=args.data_dir)
+    train_x, train_y = train_x[: args.limit], train_y[: args.limit]
+    split = len(train_x) - len(train_x) // 10
+    halves = {
+        "train": (train_x[:split], train_y[:split]),
+        "dev": (train_x[split:], train_y[split:]),
+        "test": (test_x, test_y),
+    }
+    return {
+        name: tuple(torch.from_numpy(a).to(args.device) for a in (x.reshape(-1, 1, 28, 28), y))
+        for name, (x, y) in halves.items()
+    }
+
+
+def train(args, folder, model, batches, dev, **settings):
+    """Train as the command line says, with checkpoints in `folder`; return the history.
+
+    batches are ShuffledBatches, dev is (x, y); more settings are those of train_model.
+    """
+    history = []
+    if not args.quiet:
+        count = sum(p.numel() for p in model.parameters())
+        print(f"{count:,} weights learn from {len(batches.x):,} pictures; dev has {len(dev[0]):,}")
+    train_model(
+        batches, batchify_data(*dev, EVALUATION_BATCH, drop_last=False), model,
+        args.lr, args.momentum, nesterov=args.momentum > 0, n_epochs=args.epochs,
+        schedule=one_cycle, precision=args.precision, keep_best=True, history=history,
+        checkpoint=folder / "checkpoint.pt", resume=args.resume, settings=settings_of(args),
+        quiet=args.quiet, **settings,
+    )  # fmt: skip
+    return history
+
+
+@torch.no_grad()
+def read_digits(model, x, precision="fp32"):
+    """Return the probabilities for pictures x (N, 1, H, W) as a NumPy array (heads, N, 10)."""
+    model.eval()
+    device = next(model.parameters()).device
+    parts = []
+    for part in x.split(EVALUATION_BATCH):
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            out = model(part.to(device))
+        logits = torch.stack(out) if isinstance(out, tuple) else out[None]  # (heads, B, 10)
+        parts.append(logits.float().softmax(2).cpu())
+    return torch.cat(parts, dim=1).numpy()
+
+
+def finish_run(args, folder, model, batches, history, test, draw_own):
+    """Read the test set, once; write and print the results; return the metrics.
+
+    batches are the training data, test is (x, y); draw_own(folder) draws the script's own view.
+    """
+    x, y = test
+    probabilities = read_digits(model, x, args.precision)  # (heads, N, 10)
+    labels = y.reshape(len(probabilities), -1).cpu().numpy()  # (heads, N)
+    seconds = sum(row["seconds"] for row in history)
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    metrics = {
+        "script": args.script,
+        **utils.test_figures(probabilities, labels),
+        "dev_accuracy": utils.row_values(utils.chosen_row(history), "dev_accuracy"),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "epochs": args.epochs,
+        "seed": args.seed,
+        "seconds": seconds,
+        "examples_per_second": args.epochs * len(batches) * batches.batch_size / seconds,
+        "device": args.device,
+        "precision": args.precision,
+        "threads": torch.get_num_threads(),
+        "settings": settings_of(args),
+        "versions": versions | {"numpy": np.__version__},
+    }
+    with utils.results_together(folder) as results:
+        torch.save(model.state_dict(), results / "model.pt")
+        utils.write_metrics(results, metrics, history)
+        if not args.no_plots:
+            images = x.reshape(-1, *x.shape[-2:]).cpu().numpy()
+            pictures.draw_results(results, history, images, labels, probabilities)
+            draw_own(results)
+    if not args.quiet:
+        print(utils.summary(metrics, folder))
+    if args.show:
+        pictures.show_folder(folder)
+    return metrics
+
+
+def predict(args, model, height=28):
+    """Read the pictures that --predict names with trained weights; print a line for each."""
+    path = pictures.find_model(args, "model.pt")
+    try:
+        model.load_state_dict(load_tensors(path))
+    except (RuntimeError, TypeError, AttributeError):
+        raise UserError(f"{path} does not fit the network that {args.script}.py builds") from None
+
+    def classify(digits):  # (N, H, W) -> (heads, N, 10)
+        return read_digits(model, torch.from_numpy(digits)[:, None])
+
+    return pictures.read_pictures(args, classify, height)
+
+
+@torch.no_grad()
+def draw_activations(path, trunk, picture):
+    """Draw what one picture (1, H, W) becomes behind every ReLU of the nn.Sequential `trunk`."""
+    x, rows = picture[None], []
+    for layer in trunk.eval():
+        x = layer(x)
+        if isinstance(layer, nn.ReLU) and x.ndim == 4:
+            maps = x[0, :16]  # (16, h, w): the first channels suffice to see what a layer keeps
+            rows.append((maps / maps.amax().clamp(min=1e-9)).cpu().float().numpy())
+    pictures.draw_layers(path, picture[0].cpu().numpy(), rows)
