@@ -7,6 +7,7 @@ Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head 
 """
 
 import copy
+import json
 import math
 import platform
 import time
@@ -51,14 +52,16 @@ def batchify_data(x_data, y_data, batch_size, *, drop_last=True):
 
 
 class ShuffledBatches:
-    """Like a list of full batches, but in a new random order, and warped anew, every time.
+    """Like a list of full batches, but in a new random order, and made anew, every time.
 
-    x (N, ...) and y (N,) or (2, N) stay where they are in memory; `augment`, if given, gets each
-    batch x (B, ...) and returns another of the same shape.
+    x (N, ...) and y (N,) or (2, N) stay where they are in memory. `augment`, if given, gets each
+    batch x (B, ...) and returns another of the same shape. `compose`, if given, makes one picture
+    of two: every picture meets a random other one, and the labels become (2, B).
     """
 
-    def __init__(self, x, y, batch_size, augment=None):
-        self.x, self.y, self.batch_size, self.augment = x, y, batch_size, augment
+    def __init__(self, x, y, batch_size, *, augment=None, compose=None):
+        self.x, self.y, self.batch_size = x, y, batch_size
+        self.augment, self.compose = augment or (lambda pictures: pictures), compose
         if not 1 <= batch_size <= len(x):
             raise UserError(f"--batch-size {batch_size}: there are only {len(x)} training examples")
 
@@ -66,10 +69,17 @@ class ShuffledBatches:
         return len(self.x) // self.batch_size
 
     def __iter__(self):
+        for first, second in zip(self.random_order(), self.random_order(), strict=True):  # (B,)
+            x, y = self.augment(self.x[first]), self.y[..., first]
+            if self.compose:
+                x = self.compose(x, self.augment(self.x[second]))
+                y = torch.stack([y, self.y[second]])
+            yield {"x": x, "y": y}
+
+    def random_order(self):
+        """Return one random order of the examples, cut into full batches of indices (B,)."""
         order = torch.randperm(len(self.x))[: len(self) * self.batch_size]
-        for chosen in order.to(self.x.device).split(self.batch_size):  # (B,)
-            x = self.x[chosen]
-            yield {"x": self.augment(x) if self.augment else x, "y": self.y[..., chosen]}
+        return order.to(self.x.device).split(self.batch_size)
 
 
 def compute_accuracy(predictions, y):
@@ -209,6 +219,19 @@ def update_average(averaged, model, step, decay):
     for old, new in zip(averaged.buffers(), model.buffers(), strict=True):
         if old.is_floating_point():  # the means and variances of batch normalisation
             old.lerp_(new, new_share)
+
+
+def convolution(channels_in, channels_out, *, pool):
+    """Return the layers of one stage, (N, C_in, H, W) -> (N, C_out, H, W), half the size if pool.
+
+    Pooling stands before normalisation and ReLU: where the normalisation's scale is positive that
+    gives the same as after them, and it leaves a quarter of the pixels to normalise. Batch
+    normalisation is of Ioffe and Szegedy, ICML 2015; it makes a bias in the convolution useless.
+    """
+    layers = [nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)]
+    if pool:
+        layers.append(nn.MaxPool2d(2))
+    return [*layers, nn.BatchNorm2d(channels_out), nn.ReLU()]
 
 
 def random_warp(x, *, rotation=10.0, scale=0.1, shear=0.1, shift=2.0, elastic=0.0):
@@ -385,7 +408,7 @@ def train(args, folder, model, batches, dev, **settings):
     train_model(
         batches, batchify_data(*dev, EVALUATION_BATCH, drop_last=False), model,
         args.lr, args.momentum, nesterov=args.momentum > 0, n_epochs=args.epochs,
-        schedule=one_cycle, precision=args.precision, keep_best=True, history=history,
+        precision=args.precision, keep_best=True, history=history,
         checkpoint=folder / "checkpoint.pt", resume=args.resume, settings=settings_of(args),
         quiet=args.quiet, **settings,
     )  # fmt: skip
@@ -406,10 +429,11 @@ def read_digits(model, x, precision="fp32"):
     return torch.cat(parts, dim=1).numpy()
 
 
-def finish_run(args, folder, model, batches, history, test, draw_own):
+def finish_run(args, folder, model, layers, batches, history, test):
     """Read the test set, once; write and print the results; return the metrics.
 
-    batches are the training data, test is (x, y); draw_own(folder) draws the script's own view.
+    `layers` is the nn.Sequential of the model that gets the picture; batches are the training data,
+    test is (x, y).
     """
     x, y = test
     probabilities = read_digits(model, x, args.precision)  # (heads, N, 10)
@@ -437,7 +461,7 @@ def finish_run(args, folder, model, batches, history, test, draw_own):
         if not args.no_plots:
             images = x.reshape(-1, *x.shape[-2:]).cpu().numpy()
             pictures.draw_results(results, history, images, labels, probabilities)
-            draw_own(results)
+            draw_inside(results, layers, x[0])
     if not args.quiet:
         print(utils.summary(metrics, folder))
     if args.show:
@@ -460,12 +484,40 @@ def predict(args, model, height=28):
 
 
 @torch.no_grad()
-def draw_activations(path, trunk, picture):
-    """Draw what one picture (1, H, W) becomes behind every ReLU of the nn.Sequential `trunk`."""
+def draw_inside(folder, layers, picture):
+    """Draw what the first layer has learned, and what one picture (1, H, W) becomes behind it.
+
+    Fully connected: weights.png, each unit's weights where the pixels are. Convolutional:
+    filters.png, and activations.png, the feature maps behind every ReLU.
+    """
+    first = next(layer for layer in layers if isinstance(layer, (nn.Conv2d, nn.Linear)))
+    weights = first.weight.float().cpu().numpy()
+    if isinstance(first, nn.Linear):
+        tiles = weights[:60].reshape(-1, *picture.shape[-2:])
+        heading = "what excites (red) and inhibits (blue) the first hidden units"
+        pictures.draw_tiles(folder / "weights.png", tiles, heading=heading, signed=True)
+        return
+    heading = "filters of the first layer: red +, blue -"
+    pictures.draw_tiles(folder / "filters.png", weights[:, 0], heading=heading, columns=8,
+                        signed=True)  # fmt: skip
     x, rows = picture[None], []
-    for layer in trunk.eval():
+    for layer in layers.eval():
         x = layer(x)
         if isinstance(layer, nn.ReLU) and x.ndim == 4:
             maps = x[0, :16]  # (16, h, w): the first channels suffice to see what a layer keeps
             rows.append((maps / maps.amax().clamp(min=1e-9)).cpu().float().numpy())
-    pictures.draw_layers(path, picture[0].cpu().numpy(), rows)
+    pictures.draw_layers(folder / "activations.png", picture[0].cpu().numpy(), rows)
+
+
+def recall_settings(parser, args, names):
+    """With --predict, take the options `names`, which shape the network, from the run's metrics."""
+    path = pictures.find_model(args, "model.pt").with_name("metrics.json")
+    if not path.is_file():
+        return args
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        known = {name: settings[name] for name in names if settings[name] is not None}
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(f"{path} is damaged ({error!r:.60})") from None
+    options = [[f"--{name}", *map(str, np.ravel(value))] for name, value in known.items()]
+    return parser.parse_args(sum(options, []), namespace=args)

@@ -42,7 +42,7 @@ def test_the_shapes_are_those_of_the_comments():
 def test_pooling_first_is_the_same_network():
     """conv-pool-norm-ReLU equals conv-norm-ReLU-pool where the normalisation's scale is > 0."""
     torch.manual_seed(0)
-    conv, pool, norm, relu = nnet_cnn.convolution(1, 16, pool=True)
+    conv, pool, norm, relu = train_utils.convolution(1, 16, pool=True)
     norm.eval()
     torch.nn.init.uniform_(norm.weight, 0.5, 2.0)
     torch.nn.init.normal_(norm.bias)

@@ -1,0 +1,76 @@
+"""Read two overlapping handwritten digits with a fully connected network that has two heads.
+
+    python mlp.py                      trains it and writes runs/mlp
+    python mlp.py --hidden 64          the small network of the course
+    python mlp.py --predict plate.png
+"""
+
+from itertools import pairwise
+
+from torch import nn
+
+import train_utils
+import utils
+import utils_multiMNIST
+from utils_multiMNIST import img_cols, img_rows
+
+HIDDEN = (1024, 512)
+DROPOUT = 0.0
+EPOCHS = 20
+BATCH_SIZE = 128
+LEARNING_RATE = 0.2  # the highest of the schedule
+MOMENTUM = 0.9
+WEIGHT_DECAY = 0.0
+AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than one epoch
+
+
+class MLP(nn.Module):
+    """Shared hidden layers and two heads that name the digits.
+
+    forward: (N, 1, 42, 28) -> two (N, 10) of logits, the upper digit first.
+    """
+
+    def __init__(self, input_dimension, hidden=HIDDEN):
+        super().__init__()
+        layers = [train_utils.Flatten()]  # (N, 1176)
+        for inputs, outputs in pairwise((input_dimension, *hidden)):
+            layers += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU()]
+            layers += [nn.Dropout(DROPOUT)]  # (N, outputs)
+        self.hidden = nn.Sequential(*layers)
+        self.upper = nn.Linear(hidden[-1], utils_multiMNIST.num_classes)
+        self.lower = nn.Linear(hidden[-1], utils_multiMNIST.num_classes)
+
+    def forward(self, x):
+        features = self.hidden(x)  # (N, hidden[-1])
+        return self.upper(features), self.lower(features)
+
+
+def main(argv=None):
+    """Train, test and record one network, or read pictures with it; return the metrics."""
+    parser = train_utils.argument_parser(
+        "mlp", __doc__, epochs=EPOCHS, batch_size=BATCH_SIZE, lr=LEARNING_RATE, momentum=MOMENTUM
+    )
+    parser.add_argument("--hidden", type=utils.number(int, 1, 10**5), nargs="+", metavar="N",
+                        default=HIDDEN, help="widths of the hidden layers")  # fmt: skip
+    args = train_utils.parse_arguments(parser, argv)
+    if args.predict:
+        args = train_utils.recall_settings(parser, args, ["hidden"])
+    model = MLP(img_rows * img_cols, args.hidden).to(args.device)
+    if args.predict:
+        return train_utils.predict(args, model, height=img_rows)
+    with utils.run_folder(args.output_dir) as folder:
+        data = utils_multiMNIST.load_pairs(args)
+        batches = train_utils.ShuffledBatches(
+            *data["train"], args.batch_size, compose=data["compose"]
+        )
+        history = train_utils.train(
+            args, folder, model, batches, data["dev"],
+            schedule=train_utils.one_cycle, weight_decay=WEIGHT_DECAY, averaging=AVERAGING,
+        )  # fmt: skip
+        return train_utils.finish_run(
+            args, folder, model, model.hidden, batches, history, data["test"]
+        )
+
+
+if __name__ == "__main__":
+    utils.run_script(main)
