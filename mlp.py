@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from torch import nn
 
+import reports
 import train_utils
 import utils
 import utils_multiMNIST
@@ -54,7 +55,7 @@ def main(argv=None):
                         default=HIDDEN, help="widths of the hidden layers")  # fmt: skip
     args = train_utils.parse_arguments(parser, argv)
     if args.predict:
-        args = train_utils.recall_settings(parser, args, ["hidden"])
+        args = reports.recall_settings(parser, args, ["hidden"])
     model = MLP(img_rows * img_cols, args.hidden).to(args.device)
     if args.predict:
         return train_utils.predict(args, model, height=img_rows)

@@ -9,8 +9,11 @@
 
 from itertools import pairwise
 
+import numpy as np
+import torch
 from torch import nn
 
+import reports
 import train_utils
 import utils
 
@@ -23,6 +26,17 @@ MOMENTUM = 0.9
 WEIGHT_DECAY = 0.0
 LABEL_SMOOTHING = 0.0
 AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than one epoch
+
+# The course's exercise: its baseline, and what it changes, one setting at a time.
+BASELINE = {"batch_size": 32, "lr": 0.1, "momentum": 0.0, "hidden": [128], "activation": "relu"}
+CHANGES = {
+    "batch size 64": {"batch_size": 64},
+    "rate 0.01": {"lr": 0.01},
+    "momentum 0.9": {"momentum": 0.9},
+    "LeakyReLU": {"activation": "leaky_relu"},
+}
+SWEEP_EPOCHS = 10
+SWEEP_SEEDS = 5
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -51,6 +65,48 @@ def build_model(hidden=None, activation="relu"):
     return nn.Sequential(*layers, nn.Linear(outputs, 10))  # (N, 10)
 
 
+def dev_accuracies(args, data, change):
+    """Train the plain network with one change on every seed; return the accuracies on dev."""
+    accuracies = []
+    for seed in range(args.seed, args.seed + SWEEP_SEEDS):
+        torch.manual_seed(seed)
+        settings = {key: getattr(args, key) for key in BASELINE} | change
+        model = build_model(settings["hidden"], settings["activation"]).to(args.device)
+        batches = train_utils.ShuffledBatches(*data["train"], settings["batch_size"])
+        dev = train_utils.batchify_data(*data["dev"], 1000, drop_last=False)
+        accuracies.append(train_utils.train_model(
+            batches, dev, model, settings["lr"], settings["momentum"], n_epochs=args.epochs,
+            precision=args.precision, quiet=True,
+        ))  # fmt: skip
+    return accuracies
+
+
+def sweep(args):
+    """Try the changes one at a time, then those together that helped; write and print a table.
+
+    Returns the rows of the table. The test set is not touched.
+    """
+    results, helpful = {}, {}
+    with utils.run_folder(args.output_dir) as folder:
+        data = train_utils.load_digits(args)
+        for name, change in {"baseline": {}, **CHANGES, "all that helped": helpful}.items():
+            if name == "all that helped" and len(helpful) < 2:
+                continue
+            results[name] = dev_accuracies(args, data, change)
+            if change and np.mean(results[name]) > np.mean(results["baseline"]):
+                helpful |= change
+            if not args.quiet:
+                print(f"{name}: {100 * np.mean(results[name]):.2f} %", flush=True)
+        rows = reports.sweep_rows(results)
+        with utils.results_together(folder) as files:
+            reports.write_csv(files / "sweep.csv", rows)
+            if not args.no_plots:
+                reports.draw_sweep(files / "sweep.png", results)
+    if not args.quiet:
+        print(reports.sweep_table(rows))
+    return rows
+
+
 def main(argv=None):
     """Train, test and record one network, or read pictures with it; return the metrics."""
     parser = train_utils.argument_parser(
@@ -62,9 +118,14 @@ def main(argv=None):
              "dropout, schedule or averaging")  # fmt: skip
     parser.add_argument("--activation", choices=ACTIVATIONS, default="relu", help="of hidden units")
     parser.add_argument("--augment", action="store_true", help="warp the training digits at random")
+    parser.add_argument("--sweep", action="store_true",
+        help=f"try the course's settings on {SWEEP_SEEDS} seeds, on dev")  # fmt: skip
     args = train_utils.parse_arguments(parser, argv)
+    if args.sweep:
+        parser.set_defaults(epochs=SWEEP_EPOCHS, **BASELINE)
+        return sweep(train_utils.parse_arguments(parser, argv))
     if args.predict:
-        args = train_utils.recall_settings(parser, args, ["hidden", "activation"])
+        args = reports.recall_settings(parser, args, ["hidden", "activation"])
     model = build_model(args.hidden, args.activation).to(args.device)
     if args.predict:
         return train_utils.predict(args, model)

@@ -2,12 +2,11 @@
 
 In the order of the file: the functions of the course (batches, one epoch, training), which the
 scripts use as they are; the choices that go with them (schedule, averaged weights, random warps);
-checkpoints; the command line, the data and the files of a run; reading pictures.
+checkpoints; the command line, the data and the files of a run; reading reports.
 Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head reads one digit.
 """
 
 import copy
-import json
 import math
 import platform
 import time
@@ -19,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import pictures
+import reports
 import utils
 from utils import UserError
 
@@ -166,22 +165,23 @@ def train_model(
     with utils.saying_how_to_resume(checkpoint, history):
         for epoch in range(len(history) + 1, n_epochs + 1):
             start = time.perf_counter()
-            bar = utils.progress_bar(train_data, f"epoch {epoch}/{n_epochs}", quiet)
+            bar = reports.progress_bar(train_data, f"epoch {epoch}/{n_epochs}", quiet)
             train = run_epoch(bar, model.train(), optimizer, precision=precision,
                               label_smoothing=label_smoothing, after_step=after_step)  # fmt: skip
             seconds = time.perf_counter() - start
             dev = run_epoch(dev_data, averaged.eval(), None, precision=precision)
-            row = utils.history_row(epoch, train, dev, scheduler.get_last_lr()[0], seconds)
+            row = reports.history_row(epoch, train, dev, scheduler.get_last_lr()[0], seconds)
             history.append(row)
-            if not keep_best or utils.chosen_row(history) is row:
+            if not keep_best or reports.chosen_row(history) is row:
                 best = copy.deepcopy(averaged.state_dict())
             if checkpoint:
                 save_checkpoint(checkpoint, parts, best, history, settings)
             if not quiet:
-                print(utils.epoch_line(row, n_epochs), flush=True)
+                print(reports.epoch_line(row, n_epochs), flush=True)
     model.load_state_dict(best)
     model.eval()
-    return utils.row_values(utils.chosen_row(history) if keep_best else history[-1], "dev_accuracy")
+    row = reports.chosen_row(history) if keep_best else history[-1]
+    return reports.row_values(row, "dev_accuracy")
 
 
 def make_optimizer(model, lr, momentum, nesterov, weight_decay):
@@ -222,7 +222,7 @@ def update_average(averaged, model, step, decay):
 
 
 def convolution(channels_in, channels_out, *, pool):
-    """Return the layers of one stage, (N, C_in, H, W) -> (N, C_out, H, W), half the size if pool.
+    """Return the layers of one stage, (N, C_in, H, W) -> (N, C_out, H, W), halved if pool.
 
     Pooling stands before normalisation and ReLU: where the normalisation's scale is positive that
     gives the same as after them, and it leaves a quarter of the pixels to normalise. Batch
@@ -340,7 +340,7 @@ def parse_arguments(parser, argv):
     args.device = choose_device(args.device)
     args.precision = choose_precision(args.precision, args.device)
     if args.show:
-        pictures.require_display()
+        reports.require_display()
     torch.manual_seed(args.seed)
     torch.backends.cudnn.deterministic = True  # the same seed shall give the same bits on a GPU too
     return args
@@ -442,8 +442,8 @@ def finish_run(args, folder, model, layers, batches, history, test):
     versions = {"python": platform.python_version(), "torch": torch.__version__}
     metrics = {
         "script": args.script,
-        **utils.test_figures(probabilities, labels),
-        "dev_accuracy": utils.row_values(utils.chosen_row(history), "dev_accuracy"),
+        **reports.test_figures(probabilities, labels),
+        "dev_accuracy": reports.row_values(reports.chosen_row(history), "dev_accuracy"),
         "parameters": sum(p.numel() for p in model.parameters()),
         "epochs": args.epochs,
         "seed": args.seed,
@@ -457,21 +457,21 @@ def finish_run(args, folder, model, layers, batches, history, test):
     }
     with utils.results_together(folder) as results:
         torch.save(model.state_dict(), results / "model.pt")
-        utils.write_metrics(results, metrics, history)
+        reports.write_metrics(results, metrics, history)
         if not args.no_plots:
             images = x.reshape(-1, *x.shape[-2:]).cpu().numpy()
-            pictures.draw_results(results, history, images, labels, probabilities)
+            reports.draw_results(results, history, images, labels, probabilities)
             draw_inside(results, layers, x[0])
     if not args.quiet:
-        print(utils.summary(metrics, folder))
+        print(reports.summary(metrics, folder))
     if args.show:
-        pictures.show_folder(folder)
+        reports.show_folder(folder)
     return metrics
 
 
 def predict(args, model, height=28):
     """Read the pictures that --predict names with trained weights; print a line for each."""
-    path = pictures.find_model(args, "model.pt")
+    path = reports.find_model(args, "model.pt")
     try:
         model.load_state_dict(load_tensors(path))
     except (RuntimeError, TypeError, AttributeError):
@@ -480,7 +480,7 @@ def predict(args, model, height=28):
     def classify(digits):  # (N, H, W) -> (heads, N, 10)
         return read_digits(model, torch.from_numpy(digits)[:, None])
 
-    return pictures.read_pictures(args, classify, height)
+    return reports.read_pictures(args, classify, height)
 
 
 @torch.no_grad()
@@ -493,31 +493,13 @@ def draw_inside(folder, layers, picture):
     first = next(layer for layer in layers if isinstance(layer, (nn.Conv2d, nn.Linear)))
     weights = first.weight.float().cpu().numpy()
     if isinstance(first, nn.Linear):
-        tiles = weights[:60].reshape(-1, *picture.shape[-2:])
-        heading = "what excites (red) and inhibits (blue) the first hidden units"
-        pictures.draw_tiles(folder / "weights.png", tiles, heading=heading, signed=True)
-        return
+        return reports.draw_weights(folder / "weights.png", weights, picture.shape[-2:])
     heading = "filters of the first layer: red +, blue -"
-    pictures.draw_tiles(folder / "filters.png", weights[:, 0], heading=heading, columns=8,
-                        signed=True)  # fmt: skip
+    reports.draw_tiles(folder / "filters.png", weights[:, 0], heading=heading, signed=True)
     x, rows = picture[None], []
     for layer in layers.eval():
         x = layer(x)
         if isinstance(layer, nn.ReLU) and x.ndim == 4:
             maps = x[0, :16]  # (16, h, w): the first channels suffice to see what a layer keeps
             rows.append((maps / maps.amax().clamp(min=1e-9)).cpu().float().numpy())
-    pictures.draw_layers(folder / "activations.png", picture[0].cpu().numpy(), rows)
-
-
-def recall_settings(parser, args, names):
-    """With --predict, take the options `names`, which shape the network, from the run's metrics."""
-    path = pictures.find_model(args, "model.pt").with_name("metrics.json")
-    if not path.is_file():
-        return args
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
-        known = {name: settings[name] for name in names if settings[name] is not None}
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(f"{path} is damaged ({error!r:.60})") from None
-    options = [[f"--{name}", *map(str, np.ravel(value))] for name, value in known.items()]
-    return parser.parse_args(sum(options, []), namespace=args)
+    return reports.draw_layers(folder / "activations.png", picture[0].cpu().numpy(), rows)

@@ -1,4 +1,4 @@
-"""What every script shares and that needs no PyTorch: MNIST in and out, and the files of a run.
+"""What every script shares and that needs no PyTorch: data in, files out, the command line.
 
 In the order of the file: errors that a person can act on; IDX files and pickles, read without
 trusting them; the helpers of the course; the folder that a run writes; the command line.
@@ -7,9 +7,7 @@ Shapes: N pictures, H rows, W columns.
 
 import argparse
 import contextlib
-import csv
 import gzip
-import json
 import math
 import os
 import pickle
@@ -381,15 +379,6 @@ def results_together(folder):
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def write_metrics(folder, metrics, history):
-    """Write metrics.json (one dict) and history.csv (a list of dicts, one per epoch)."""
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, history[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
-
-
 @contextlib.contextmanager
 def saying_how_to_resume(checkpoint, history):
     """Add to a Ctrl-C (or SIGTERM) inside the block what to do to go on, if that is possible."""
@@ -411,95 +400,6 @@ def check_settings(path, old, new):
         if old.get(key) != new.get(key):
             raise UserError(f"{path} was made with {key} {old.get(key)}, not {new.get(key)}; give "
                             "the same settings, or leave out --resume to start anew")
-
-
-# ----------------------------------------------------------------- what a run says and records
-
-
-def progress_bar(batches, label, quiet):
-    """Wrap batches so that a terminal shows how far a loop over them is; a file gets nothing."""
-    from tqdm import tqdm
-
-    return tqdm(batches, label, leave=False, unit="batch", disable=True if quiet else None)
-
-
-def history_row(epoch, train, dev, lr, seconds):
-    """Return one line of history.csv as a dict; train and dev are what run_epoch returns."""
-    row = {"epoch": epoch}
-    for part, figures in (("train", train), ("dev", dev)):
-        for what, value in zip(("loss", "accuracy"), figures, strict=True):
-            if isinstance(value, tuple):
-                for head, one in zip(("upper", "lower"), value, strict=True):
-                    row[f"{part}_{what}_{head}"] = one
-            else:
-                row[f"{part}_{what}"] = value
-    return row | {"lr": lr, "seconds": seconds}
-
-
-def row_values(row, key):
-    """Return a row's value, or with two heads the pair of values, of e.g. "dev_accuracy"."""
-    return row[key] if key in row else (row[f"{key}_upper"], row[f"{key}_lower"])
-
-
-def chosen_row(history):
-    """Return the row of the epoch with the best (mean) accuracy on dev; of equals the last."""
-    return max(reversed(history), key=lambda row: np.mean(row_values(row, "dev_accuracy")))
-
-
-def epoch_line(row, epochs):
-    """Return e.g. 'epoch  3/20  train loss 0.0461  98.61 %  dev loss 0.0213  99.38 %  4.2 s'."""
-    line = f"epoch {row['epoch']:{len(str(epochs))}}/{epochs}"
-    for part in ("train", "dev"):
-        losses = np.ravel(row_values(row, f"{part}_loss"))
-        accuracies = np.ravel(row_values(row, f"{part}_accuracy"))
-        line += f"   {part} loss " + " / ".join(f"{loss:.4f}" for loss in losses)
-        line += "  " + " / ".join(f"{100 * accuracy:5.2f}" for accuracy in accuracies) + " %"
-    return f"{line}   {row['seconds']:.1f} s"
-
-
-def describe_accuracy(right, count, z=1.96):
-    """Return e.g. '99.71 % of 10,000 right (95 % interval 99.58 to 99.80 %)'; Wilson, JASA 1927."""
-    p, w = right / count, z * z / count
-    middle, half = p + w / 2, z * math.sqrt(p * (1 - p) / count + w / count / 4)
-    low, high = (100 * (middle + side) / (1 + w) for side in (-half, half))
-    return f"{100 * p:.2f} % of {count:,} right (95 % interval {low:.2f} to {high:.2f} %)"
-
-
-def test_figures(probabilities, labels):
-    """Return the test set's part of metrics.json: accuracy, loss, misread pictures, pictures.
-
-    `probabilities` (heads, N, 10) and `labels` (heads, N): one head reads one digit. Accuracies
-    are from 0 to 1; losses are mean cross-entropies in nats; with two heads both are pairs.
-    """
-    right = probabilities.argmax(2) == labels  # (heads, N)
-    of_truth = np.take_along_axis(probabilities, labels[:, :, None], axis=2)[:, :, 0]
-    accuracy = right.mean(1).tolist()
-    loss = (-np.log(np.maximum(of_truth, 1e-12))).mean(1).tolist()
-    both = {"test_accuracy_both": float(right.all(0).mean())} if len(labels) > 1 else {}
-    return {
-        "test_accuracy": accuracy if both else accuracy[0],
-        **both,
-        "test_loss": loss if both else loss[0],
-        "test_errors": int((~right.all(0)).sum()),
-        "test_examples": labels.shape[1],
-    }
-
-
-def summary(metrics, folder):
-    """Return the lines that close a run."""
-    count, wrong = metrics["test_examples"], metrics["test_errors"]
-    read, loss = describe_accuracy(count - wrong, count), np.ravel(metrics["test_loss"])
-    if "test_accuracy_both" in metrics:
-        upper, lower = metrics["test_accuracy"]
-        read = f"upper {100 * upper:.2f} %, lower {100 * lower:.2f} %, both {read}"
-    files = ", ".join(sorted(path.name for path in folder.iterdir() if path.name[0] != "."))
-    return (
-        f"test: {read}, {wrong:,} misread, loss {' / '.join(f'{one:.4f}' for one in loss)}\n"
-        f"{metrics['parameters']:,} weights; trained {metrics['epochs']} epochs in "
-        f"{metrics['seconds']:.1f} s, {metrics['examples_per_second']:,.0f} pictures a second "
-        f"({metrics['device']}, {metrics['threads']} threads, {metrics['precision']})\n"
-        f"results in {os.path.relpath(folder)}: {files}"
-    )
 
 
 # ------------------------------------------------------------------------- the command line

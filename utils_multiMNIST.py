@@ -33,7 +33,7 @@ def compose(upper, lower):
 
 
 def compose_pairs(images, labels, count, random):
-    """Draw `count` pairs of digits with replacement: uint8 (count, 1, 42, 28), labels (2, count)."""
+    """Draw pairs of digits with replacement: uint8 (count, 1, 42, 28), labels (2, count)."""
     chosen = random.randint(len(images), size=(2, count), dtype=np.int64)
     upper, lower = (torch.from_numpy(images[part][:, None]) for part in chosen)
     return compose(upper, lower).numpy(), labels[chosen].astype(np.int64)

@@ -70,3 +70,14 @@ def as_program(monkeypatch, capsys):
         return status, *capsys.readouterr()
 
     return call
+
+
+RUN_FILES = {
+    "model.pt", "checkpoint.pt", "metrics.json", "history.csv",
+    "learning_curves.png", "confusion_matrix.png", "mistakes.png",
+}  # fmt: skip
+
+
+def visible_files(folder):
+    """The names of the files in a run's folder, without its lock."""
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".")}

@@ -10,19 +10,10 @@ import time
 
 import pytest
 import torch
-from conftest import ROOT, run_script
+from conftest import ROOT, RUN_FILES, run_script, visible_files
 
 import nnet_cnn
 import train_utils
-
-FILES = {
-    "model.pt", "checkpoint.pt", "metrics.json", "history.csv", "learning_curves.png",
-    "confusion_matrix.png", "mistakes.png", "filters.png", "activations.png",
-}  # fmt: skip
-
-
-def visible(folder):
-    return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
 
 
 def test_the_shapes_are_those_of_the_comments():
@@ -60,7 +51,7 @@ def trained(small_mnist, tmp_path_factory):
 
 def test_a_run_learns_and_writes_its_files(trained):
     metrics, folder = trained
-    assert visible(folder) == FILES
+    assert visible_files(folder) == RUN_FILES | {"filters.png", "activations.png"}
     assert metrics == json.loads((folder / "metrics.json").read_text())
     assert metrics["test_accuracy"] > 0.6  # of 540 digits in four epochs; guessing gives 0.1
     assert metrics["test_examples"] == 200
@@ -103,7 +94,7 @@ def test_no_plots_writes_no_pictures_and_loads_no_matplotlib(small_mnist, tmp_pa
             "assert 'matplotlib' not in sys.modules")  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert visible(tmp_path) == {"model.pt", "checkpoint.pt", "metrics.json", "history.csv"}
+    assert visible_files(tmp_path) == {"model.pt", "checkpoint.pt", "metrics.json", "history.csv"}
 
 
 def test_a_log_file_gets_plain_lines(small_mnist, tmp_path):
@@ -157,7 +148,7 @@ def test_an_interrupted_run_says_how_to_go_on(number, status, small_mnist, tmp_p
     _, errors = child.communicate(timeout=60)
     assert child.returncode == status
     assert errors.startswith("nnet_cnn.py: stopped; --resume goes on after epoch ")
-    assert errors.count("\n") == 1 and visible(tmp_path) == {"checkpoint.pt"}
+    assert errors.count("\n") == 1 and visible_files(tmp_path) == {"checkpoint.pt"}
 
 
 def test_resuming_a_finished_run_reports_it_again(trained, small_mnist, tmp_path):

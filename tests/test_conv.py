@@ -1,0 +1,40 @@
+"""conv.py: the two-headed convolutional network, and the script as its users run it."""
+
+import pytest
+import torch
+from conftest import RUN_FILES, visible_files
+from PIL import Image
+
+import conv
+import utils_multiMNIST
+
+
+def test_the_shapes_are_those_of_the_comments():
+    model = conv.CNN(42 * 28).eval()
+    x, shapes = torch.zeros(2, 1, 42, 28), []
+    for layer in model.trunk:
+        x = layer(x)
+        if isinstance(layer, torch.nn.ReLU):
+            shapes.append(tuple(x.shape[1:]))
+    assert shapes == [(16, 21, 14), (32, 21, 14), (32, 10, 7), (64, 10, 7), (64, 5, 3)]
+    upper, lower = model(torch.rand(3, 1, 42, 28))
+    assert upper.shape == lower.shape == (3, 10) and not torch.equal(upper, lower)
+    with pytest.raises(ValueError, match="42 x 28"):
+        conv.CNN(784)
+
+
+def test_a_run_learns_both_digits_writes_its_files_and_reads_a_picture(
+    small_mnist, tmp_path, as_program
+):
+    options = ["--data-dir", small_mnist, "--output-dir", tmp_path]
+    metrics = conv.main([*map(str, options), "--epochs", "6", "--batch-size", "20", "--quiet"])
+    assert visible_files(tmp_path) == RUN_FILES | {"filters.png", "activations.png"}
+    assert min(metrics["test_accuracy"]) > 0.5 and metrics["script"] == "conv"
+    picture = utils_multiMNIST.get_data(small_mnist, True)[2][0, 0]
+    plate = tmp_path / "plate.png"
+    Image.fromarray((255 - 255 * picture).astype("uint8")).resize((280, 420)).save(plate)
+    status, out, errors = as_program(conv.main, "conv.py", *options, "--predict", plate)
+    assert (status, errors) == (0, "")
+    name, _, rest = out.rpartition(": ")
+    assert name == str(plate) and len(rest.split()) == 4 and rest.count("%") == 2
+    assert (tmp_path / "readings.png").exists()
