@@ -3,11 +3,14 @@
     python nnet_cnn.py                 trains it and writes runs/nnet_cnn
     python nnet_cnn.py --epochs 1      the answer in seconds
     python nnet_cnn.py --predict seven.png
+    python nnet_cnn.py --draw          reads what you draw with the mouse, while you draw it
 """
 
+import numpy as np
 import torch
 from torch import nn
 
+import reports
 import train_utils
 import utils
 
@@ -33,14 +36,80 @@ def build_model():
     return model.to(memory_format=torch.channels_last)  # the CPU's convolutions are faster so
 
 
+def drawing_pad(classify):
+    """Open a window to draw a digit in; classify: (1, 28, 28) -> probabilities (1, 1, 10).
+
+    Returns Matplotlib's figure and the button that clears it, which must be kept while it is open.
+    """
+    from matplotlib import pyplot
+    from matplotlib.widgets import Button
+
+    figure, (pad, seen, bars) = pyplot.subplots(1, 3, figsize=(11, 4.2))
+    figure.subplots_adjust(left=0.03, right=0.98, bottom=0.2, wspace=0.15)
+    ink = np.zeros((280, 280), np.float32)  # ten times the size of the network's picture
+    rows, columns = np.ogrid[:280, :280]
+    sheet = pad.imshow(ink, cmap="gray_r", vmin=0, vmax=1)
+    view = seen.imshow(np.zeros((28, 28)), cmap="gray_r", vmin=0, vmax=1)
+    chances = bars.bar(range(10), np.zeros(10), color=reports.BLUE)
+    pad.set(title="draw a digit here", xticks=[], yticks=[])
+    seen.set(title="what the network sees", xticks=[], yticks=[])
+    bars.set(title="how sure it is (%)", ylim=(0, 100), xticks=range(10))
+    last = []  # where the pen was, while it is down
+
+    def show():
+        digit = reports.normalise(1 - ink)  # None as long as nothing is drawn
+        heights = np.zeros(10) if digit is None else 100 * classify(digit[None])[0, 0]
+        for bar, height in zip(chances, heights, strict=True):
+            bar.set_height(height)
+        sheet.set_data(ink)
+        view.set_data(np.zeros((28, 28)) if digit is None else digit)
+        figure.canvas.draw_idle()
+
+    def move(event):
+        if event.button != 1 or event.inaxes is not pad:
+            last.clear()
+            return
+        here = np.array([event.ydata, event.xdata])
+        for share in np.linspace(0, 1, 20) if last else [1]:  # a mouse moves in jumps
+            row, column = share * here + (1 - share) * (last[0] if last else here)
+            ink[(rows - row) ** 2 + (columns - column) ** 2 < 11**2] = 1  # a pen of 2 pixels of 28
+        last[:] = [here]
+        show()
+
+    def clear(event):
+        ink[:] = 0
+        show()
+
+    for name in ("button_press_event", "motion_notify_event"):
+        figure.canvas.mpl_connect(name, move)
+    figure.canvas.mpl_connect("button_release_event", lambda event: last.clear())
+    button = Button(figure.add_axes((0.1, 0.04, 0.12, 0.09)), "clear")
+    button.on_clicked(clear)
+    return figure, button
+
+
+def draw(args, model):
+    """Read what the user draws with the trained network, until the window is closed."""
+    reports.require_display()
+    from matplotlib import pyplot
+
+    train_utils.load_weights(args, model)
+    pad = drawing_pad(lambda x: train_utils.read_digits(model, torch.from_numpy(x[:, None])))
+    pyplot.show()
+    return pad
+
+
 def main(argv=None):
     """Train, test and record one network, or read pictures with it; return the metrics."""
     parser = train_utils.argument_parser(
         "nnet_cnn", __doc__, epochs=EPOCHS, batch_size=BATCH_SIZE, lr=LEARNING_RATE,
         momentum=MOMENTUM,
     )  # fmt: skip
+    parser.add_argument("--draw", action="store_true", help="draw digits and have them read")
     args = train_utils.parse_arguments(parser, argv)
     model = build_model().to(args.device)
+    if args.draw:
+        return draw(args, model)
     if args.predict:
         return train_utils.predict(args, model)
     with utils.run_folder(args.output_dir) as folder:

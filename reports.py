@@ -349,7 +349,7 @@ def show_folder(folder):
 
 
 def read_picture(path):
-    """Read a picture of any format and size: grey levels (H, W), 0 black to 1 white, H, W <= 400.
+    """Read a picture of any format and size: grey levels (H, W), 0 black to 1 white, H, W <= 320.
 
     Raises UserError if it is no picture, damaged, or larger than 100 million pixels.
     """
@@ -359,9 +359,9 @@ def read_picture(path):
         with Image.open(path) as image:
             if image.width * image.height > 1e8:
                 raise UserError(f"{path} is too large ({image.width} x {image.height} pixels)")
-            image.draft("L", (400, 400))  # lets JPEG skip what is thrown away below
+            image.draft("RGB", (320, 320))  # lets JPEG skip what is thrown away below
             upright = ImageOps.exif_transpose(image).convert("RGBA")
-        upright.thumbnail((400, 400))
+        upright.thumbnail((320, 320))
         rgba = np.asarray(upright, np.float32) / 255
     except UserError:
         raise
@@ -375,25 +375,46 @@ def read_picture(path):
     return grey * alpha + paper * (1 - alpha)
 
 
+def fit_paper(grey):
+    """Return the paper's brightness (H, W) under a picture (H, W), and how noisy it is.
+
+    The paper, unevenly lit, is taken for a quadratic surface in row and column. The picture's rim
+    shows the paper nearly everywhere; from there it is fitted, and then again from all pixels that
+    agree with the fit, until the ink is left out.
+    """
+    step = max(1, min(grey.shape) // 50)  # some thousand pixels are enough for six numbers
+    rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in grey.shape)
+    powers = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)]  # of row and column
+    few = grey[::step, ::step]
+    terms = [np.outer(rows[::step] ** i, columns[::step] ** j) for i, j in powers]
+    surface = np.stack(terms, axis=2)  # (h, w, 6)
+    rim = np.ones(few.shape, bool)
+    wide = max(1, min(few.shape) // 12)
+    rim[wide:-wide, wide:-wide] = False
+    known, rest = rim, few - np.median(few[rim])
+    for turn in range(8):
+        noise = 1.5 * np.median(np.abs(rest[known])) + 0.01
+        known = (np.abs(rest) < 3 * noise) & (rim if turn < 4 else True)
+        count = 3 if turn < 4 else 6  # slopes first: a rim says little of curvature
+        weights = np.linalg.lstsq(surface[known][:, :count], few[known], rcond=None)[0]
+        rest = few - surface[:, :, :count] @ weights
+    whole = (np.outer(rows**i, columns**j) for i, j in powers)
+    return sum(w * term for w, term in zip(weights, whole, strict=True)), noise
+
+
 def find_ink(grey):
     """Separate ink from paper: (H, W) grey levels -> (H, W) ink, 0 paper to 1 ink; None if blank.
 
-    The paper, unevenly lit, is fitted by a quadratic surface in row and column; what differs from
-    it by little is noise. The digit is the smaller part, so the longer tail of the rest is ink.
+    Ink is what differs from the paper by more than noise, darker or lighter, whichever is more.
     """
-    rows, columns = np.meshgrid(*(np.linspace(-1, 1, n) for n in grey.shape), indexing="ij")
-    surface = np.stack([rows**i * columns**j for i in range(3) for j in range(3 - i)], axis=2)
-    paper = np.ones(grey.shape, bool)
-    for _ in range(6):  # fit, leave out what is far from the fit (the ink), fit again
-        weights = np.linalg.lstsq(surface[paper], grey[paper], rcond=None)[0]
-        rest = grey - surface @ weights
-        noise = 1.5 * np.median(np.abs(rest[paper])) + 0.01
-        paper = np.abs(rest) < 3 * noise
-    ink = rest if (rest**3).sum() > 0 else -rest
-    strongest = np.percentile(ink[ink > 3 * noise], 90) if (ink > 3 * noise).any() else 0
-    if strongest < 0.1:
+    paper, noise = fit_paper(grey)
+    rest = grey - paper
+    ink = rest if (rest * rest * rest).sum() > 0 else -rest
+    strong = ink[ink > max(3 * noise, 0.1)]
+    if strong.size == 0:
         return None
-    return np.where(ink > 0.25 * strongest, np.clip(ink / strongest, 0, 1), 0)
+    strongest = np.percentile(strong, 75)
+    return np.where(ink > max(0.15 * strongest, 3 * noise), np.clip(ink / strongest, 0, 1), 0)
 
 
 def normalise(grey, height=28):
@@ -411,7 +432,7 @@ def normalise(grey, height=28):
     parts, count = ndimage.label(ink > 0, np.ones((3, 3)))
     sizes = ndimage.sum_labels(ink, parts, range(1, count + 1))
     ink = ink * np.isin(parts, 1 + np.flatnonzero(sizes > 0.02 * sizes.sum()))  # dust is no digit
-    box = ink[ndimage.find_objects((ink > 0).astype(int))[0]]
+    box = ink[ndimage.find_objects((ink > 0.3).astype(int))[0]]  # 0.3: without blurred edges
     scale = min((height - 8) / box.shape[0], 20 / box.shape[1])
     size = [max(1, round(scale * n)) for n in box.shape[::-1]]  # Pillow wants (columns, rows)
     small = np.asarray(Image.fromarray(box.astype(np.float32)).resize(size, Image.Resampling.BOX))

@@ -469,13 +469,18 @@ def finish_run(args, folder, model, layers, batches, history, test):
     return metrics
 
 
-def predict(args, model, height=28):
-    """Read the pictures that --predict names with trained weights; print a line for each."""
+def load_weights(args, model):
+    """Give the model the weights of --model FILE or of the last run; UserError if they misfit."""
     path = reports.find_model(args, "model.pt")
     try:
         model.load_state_dict(load_tensors(path))
     except (RuntimeError, TypeError, AttributeError):
         raise UserError(f"{path} does not fit the network that {args.script}.py builds") from None
+
+
+def predict(args, model, height=28):
+    """Read the pictures that --predict names with trained weights; print a line for each."""
+    load_weights(args, model)
 
     def classify(digits):  # (N, H, W) -> (heads, N, 10)
         return read_digits(model, torch.from_numpy(digits)[:, None])

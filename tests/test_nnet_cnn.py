@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 from conftest import ROOT, RUN_FILES, run_script, visible_files
@@ -159,3 +160,63 @@ def test_resuming_a_finished_run_reports_it_again(trained, small_mnist, tmp_path
     argv = ["--data-dir", small_mnist, "--output-dir", copy, "--epochs", 4, "--batch-size", 30]
     assert nnet_cnn.main([*map(str, argv), "--quiet", "--resume"]) == metrics
     assert (copy / "metrics.json").exists()
+
+
+# ----------------------------------------------------------------- drawing with the mouse
+
+
+def mouse(figure, name, axes, x, y, button=1):
+    from matplotlib.backend_bases import MouseEvent
+
+    px, py = axes.transData.transform((x, y))
+    figure.canvas.callbacks.process(name, MouseEvent(name, figure.canvas, px, py, button))
+
+
+def test_a_drawn_stroke_is_shown_to_the_network_and_cleared():
+    from matplotlib import pyplot
+
+    pyplot.switch_backend("agg")
+    asked = []
+
+    def classify(x):
+        asked.append(x)
+        return np.eye(10, dtype=np.float32)[None, 1:2] * 0.75
+
+    figure, button = nnet_cnn.drawing_pad(classify)
+    figure.canvas.draw()
+    pad, seen, bars, below = figure.axes
+    mouse(figure, "button_press_event", pad, 140, 60)
+    mouse(figure, "motion_notify_event", pad, 140, 220)  # a "1" in one jump
+    mouse(figure, "button_release_event", pad, 140, 220)
+    mouse(figure, "motion_notify_event", pad, 20, 20, button=None)  # the pen is up
+    sheet = pad.images[0].get_array()
+    assert sheet[60:220, 140].min() == 1  # no gaps
+    assert sheet[:, :120].max() == 0 and sheet[:, 160:].max() == 0
+    assert asked[-1].shape == (1, 28, 28) and asked[-1].dtype == np.float32
+    rows, columns = np.nonzero(asked[-1][0] > 0.5)
+    assert np.ptp(rows) + 1 == 20 and 2 <= np.ptp(columns) + 1 <= 4  # MNIST's box of 20
+    assert np.array_equal(seen.images[0].get_array(), asked[-1][0])
+    assert [bar.get_height() for bar in bars.patches] == [0, 75, 0, 0, 0, 0, 0, 0, 0, 0]
+    mouse(figure, "button_press_event", pad, 50, 30)  # and leaves the sheet with the pen down
+    mouse(figure, "motion_notify_event", seen, 5, 5)
+    mouse(figure, "motion_notify_event", pad, 200, 30)
+    assert pad.images[0].get_array()[30, 100:180].max() == 0
+    for name in ("button_press_event", "button_release_event"):
+        mouse(figure, name, below, 0.5, 0.5)
+    assert pad.images[0].get_array().max() == 0
+    assert [bar.get_height() for bar in bars.patches] == [0] * 10
+    pyplot.close(figure)
+
+
+@pytest.mark.parametrize("option", ["--draw", "--show"])
+def test_without_a_display_one_line_says_so(option, tmp_path, as_program, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    import matplotlib
+
+    matplotlib.use("agg")
+    status, out, errors = as_program(nnet_cnn.main, "nnet_cnn.py", option, "--output-dir", tmp_path)
+    assert (status, out) == (2, "")
+    assert errors == (
+        "nnet_cnn.py: error: there is no display to open a window on; the pictures are files "
+        "anyway\n"
+    )
