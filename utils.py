@@ -175,6 +175,17 @@ def get_MNIST_data(*, data_dir=DATASETS):
     return as_floats(train_x), train_y.astype(np.int64), as_floats(test_x), test_y.astype(np.int64)
 
 
+def split_digits(args):
+    """Return (images, labels) of train, of dev and of test, as --data-dir and --limit say.
+
+    Dev is the last tenth of the training half. Shapes and types are those of get_MNIST_data.
+    """
+    train_x, train_y, test_x, test_y = get_MNIST_data(data_dir=args.data_dir)
+    train_x, train_y = train_x[: args.limit], train_y[: args.limit]
+    split = len(train_x) - len(train_x) // 10
+    return (train_x[:split], train_y[:split]), (train_x[split:], train_y[split:]), (test_x, test_y)
+
+
 # ---------------------------------------------------------------------------------- pickles
 
 # A pickle is a program: it names functions and calls them. Those below are all that arrays of
@@ -389,6 +400,13 @@ def saying_how_to_resume(checkpoint, history):
         if not (checkpoint and history):
             done = "stopped before the end of the first epoch; nothing to resume"
         raise type(stop)(done) from None
+
+
+def settings_of(args):
+    """Return the settings that decide how a run ends; metrics.json and the checkpoint have them."""
+    others = {"script", "data_dir", "output_dir", "quiet", "resume", "predict", "model", "no_plots"}
+    others |= {"show", "draw", "sweep", "check_gradients"}
+    return {k: v for k, v in vars(args).items() if k not in others}
 
 
 def check_settings(path, old, new):
