@@ -16,6 +16,7 @@ import signal
 import struct
 import sys
 import threading
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -267,6 +268,24 @@ def read_pickle_data(file_name):
     except Exception as error:  # a damaged pickle makes the unpickler raise nearly anything
         raise UserError(f"{file_name} is damaged, or holds more than arrays and plain containers "
                         f"({type(error).__name__}: {error})") from None
+
+
+def read_arrays(path):
+    """Read a file of np.savez into a dict; UserError if it is damaged or holds Python objects.
+
+    np.savez does not compress: a file that would unpack to more than its size is not one of ours.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > Path(path).stat().st_size:
+                raise ValueError("it unpacks to more than its size")
+        with np.load(path, allow_pickle=False) as content:
+            return {name: content[name] for name in content.files}
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}") from None
+    except Exception as error:  # damage makes zipfile and NumPy raise nearly anything
+        reason = str(error).strip().split("\n")[0][:80]
+        raise UserError(f"{path} is damaged or no file of weights ({reason})") from None
 
 
 def write_pickle_data(data, file_name):
