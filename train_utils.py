@@ -370,29 +370,14 @@ def choose_precision(name, device):
     return "bf16" if fast else "fp32"
 
 
-def settings_of(args):
-    """Return the settings that decide how a run ends; metrics.json and the checkpoint have them."""
-    others = {"script", "data_dir", "output_dir", "quiet", "resume", "predict", "model", "no_plots"}
-    others |= {"show", "draw", "sweep"}
-    return {k: v for k, v in vars(args).items() if k not in others}
-
-
 def load_digits(args):
     """Read the data set: {"train": (x, y), "dev": ..., "test": ...} on the device.
 
     x is float32 (N, 1, 28, 28) in [0, 1], y int64 (N,). Dev is the last tenth of the training half.
     """
-    train_x, train_y, test_x, test_y = utils.get_MNIST_data(data_dir=args.data_dir)
-    train_x, train_y = train_x[: args.limit], train_y[: args.limit]
-    split = len(train_x) - len(train_x) // 10
-    halves = {
-        "train": (train_x[:split], train_y[:split]),
-        "dev": (train_x[split:], train_y[split:]),
-        "test": (test_x, test_y),
-    }
     return {
         name: tuple(torch.from_numpy(a).to(args.device) for a in (x.reshape(-1, 1, 28, 28), y))
-        for name, (x, y) in halves.items()
+        for name, (x, y) in zip(("train", "dev", "test"), utils.split_digits(args), strict=True)
     }
 
 
@@ -409,7 +394,7 @@ def train(args, folder, model, batches, dev, **settings):
         batches, batchify_data(*dev, EVALUATION_BATCH, drop_last=False), model,
         args.lr, args.momentum, nesterov=args.momentum > 0, n_epochs=args.epochs,
         precision=args.precision, keep_best=True, history=history,
-        checkpoint=folder / "checkpoint.pt", resume=args.resume, settings=settings_of(args),
+        checkpoint=folder / "checkpoint.pt", resume=args.resume, settings=utils.settings_of(args),
         quiet=args.quiet, **settings,
     )  # fmt: skip
     return history
@@ -452,7 +437,7 @@ def finish_run(args, folder, model, layers, batches, history, test):
         "device": args.device,
         "precision": args.precision,
         "threads": torch.get_num_threads(),
-        "settings": settings_of(args),
+        "settings": utils.settings_of(args),
         "versions": versions | {"numpy": np.__version__},
     }
     with utils.results_together(folder) as results:

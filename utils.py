@@ -16,6 +16,7 @@ import signal
 import struct
 import sys
 import threading
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -175,6 +176,17 @@ def get_MNIST_data(*, data_dir=DATASETS):
     return as_floats(train_x), train_y.astype(np.int64), as_floats(test_x), test_y.astype(np.int64)
 
 
+def split_digits(args):
+    """Return (images, labels) of train, of dev and of test, as --data-dir and --limit say.
+
+    Dev is the last tenth of the training half. Shapes and types are those of get_MNIST_data.
+    """
+    train_x, train_y, test_x, test_y = get_MNIST_data(data_dir=args.data_dir)
+    train_x, train_y = train_x[: args.limit], train_y[: args.limit]
+    split = len(train_x) - len(train_x) // 10
+    return (train_x[:split], train_y[:split]), (train_x[split:], train_y[split:]), (test_x, test_y)
+
+
 # ---------------------------------------------------------------------------------- pickles
 
 # A pickle is a program: it names functions and calls them. Those below are all that arrays of
@@ -256,6 +268,24 @@ def read_pickle_data(file_name):
     except Exception as error:  # a damaged pickle makes the unpickler raise nearly anything
         raise UserError(f"{file_name} is damaged, or holds more than arrays and plain containers "
                         f"({type(error).__name__}: {error})") from None
+
+
+def read_arrays(path):
+    """Read a file of np.savez into a dict; UserError if it is damaged or holds Python objects.
+
+    np.savez does not compress: a file that would unpack to more than its size is not one of ours.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > Path(path).stat().st_size:
+                raise ValueError("it unpacks to more than its size")
+        with np.load(path, allow_pickle=False) as content:
+            return {name: content[name] for name in content.files}
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}") from None
+    except Exception as error:  # damage makes zipfile and NumPy raise nearly anything
+        reason = str(error).strip().split("\n")[0][:80]
+        raise UserError(f"{path} is damaged or no file of weights ({reason})") from None
 
 
 def write_pickle_data(data, file_name):
@@ -389,6 +419,13 @@ def saying_how_to_resume(checkpoint, history):
         if not (checkpoint and history):
             done = "stopped before the end of the first epoch; nothing to resume"
         raise type(stop)(done) from None
+
+
+def settings_of(args):
+    """Return the settings that decide how a run ends; metrics.json and the checkpoint have them."""
+    others = {"script", "data_dir", "output_dir", "quiet", "resume", "predict", "model", "no_plots"}
+    others |= {"show", "draw", "sweep", "check_gradients"}
+    return {k: v for k, v in vars(args).items() if k not in others}
 
 
 def check_settings(path, old, new):
