@@ -440,11 +440,10 @@ def load_checkpoint(path, state, settings):
     if not path.is_file():
         raise UserError(f"there is no {path} to resume; leave out --resume to start a run")
     arrays = utils.read_arrays(path)
-    columns = reports.history_row(0, (0, 0), (0, 0), 0, 0)
     try:
         record = json.loads(arrays.pop("record").item())
         utils.check_settings(path, record["settings"], settings)
-        history = [{name: row[name] + 0 for name in columns} for row in record["history"]]
+        history = reports.check_history(record["history"])
     except (KeyError, TypeError, ValueError, AttributeError):
         raise UserError(f"{path} is no checkpoint of this script") from None
     check_weights(path, arrays, state)

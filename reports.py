@@ -38,6 +38,15 @@ def history_row(epoch, train, dev, lr, seconds):
     return row | {"lr": lr, "seconds": seconds}
 
 
+def check_history(rows):
+    """Return the rows of a checkpoint, or raise an error if history_row cannot have made them."""
+    for epoch, row in enumerate(rows, start=1):
+        row_values(row, "dev_accuracy")
+        if row["epoch"] != epoch or not all(math.isfinite(value) for value in row.values()):
+            raise ValueError("a history that no run has written")
+    return rows
+
+
 def row_values(row, key):
     """Return a row's value, or with two heads the pair of values, of e.g. "dev_accuracy"."""
     return row[key] if key in row else (row[f"{key}_upper"], row[f"{key}_lower"])

@@ -7,10 +7,10 @@ Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head 
 """
 
 import copy
+import io
 import math
 import platform
 import time
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -269,25 +269,25 @@ def save_checkpoint(path, parts, best, history, settings):
     content["random"] = torch.get_rng_state()
     if torch.cuda.is_available():
         content["random_cuda"] = torch.cuda.get_rng_state()
+    write_tensors(content, path)
+
+
+def write_tensors(content, path):
+    """Write tensors and plain values to a file that is whole at every moment."""
+    packed = io.BytesIO()  # torch.save itself crashes where a disk is full, instead of saying so
+    torch.save(content, packed)
     with utils.whole_file(path) as file:
-        torch.save(content, file)
+        file.write(packed.getbuffer())
 
 
 def load_tensors(path):
     """Read a file of torch.save: tensors, numbers, text and containers, on the CPU.
 
-    Raises UserError if it is damaged or holds anything else (weights_only), or if it would unpack
-    to more than it is: such files are zip archives, which torch writes without compression.
+    Raises UserError if it is damaged or holds anything else (weights_only).
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > Path(path).stat().st_size:
-                raise UserError(f"{path} unpacks to more than its size; it is not one of ours")
-            if archive.testzip():  # torch.load does not compare the checksums
-                raise UserError(f"{path} is damaged: a checksum is wrong")
+        utils.check_archive(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except UserError:
-        raise
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
     except Exception as error:  # damage makes torch.load raise nearly anything
@@ -309,7 +309,7 @@ def load_checkpoint(path, parts, history, settings):
         torch.set_rng_state(content["random"])
         if torch.cuda.is_available() and "random_cuda" in content:
             torch.cuda.set_rng_state(content["random_cuda"])
-        history.extend(content["history"])
+        history.extend(reports.check_history(content["history"]))
         return content["best"]
     except UserError:
         raise
@@ -441,7 +441,7 @@ def finish_run(args, folder, model, layers, batches, history, test):
         "versions": versions | {"numpy": np.__version__},
     }
     with utils.results_together(folder) as results:
-        torch.save(model.state_dict(), results / "model.pt")
+        write_tensors(model.state_dict(), results / "model.pt")
         reports.write_metrics(results, metrics, history)
         if not args.no_plots:
             images = x.reshape(-1, *x.shape[-2:]).cpu().numpy()

@@ -43,14 +43,16 @@ def run_script(main):
     Ctrl-C ends it with 130 and SIGTERM with 143, as shells expect (128 + the signal's number).
     """
 
-    def terminate(number, frame):
-        raise Terminated("terminated")
+    def stop(number, frame):
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, signal.SIG_IGN)  # a second Ctrl-C shall not cut the end off
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
-    signal.signal(signal.SIGTERM, terminate)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
     try:
         return main()
     except KeyboardInterrupt as stop:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C shall not cut the line off
         message, status = str(stop) or "interrupted", 143 if isinstance(stop, Terminated) else 130
     except UserError as error:
         message, status = f"error: {error}", 2
@@ -270,15 +272,22 @@ def read_pickle_data(file_name):
                         f"({type(error).__name__}: {error})") from None
 
 
-def read_arrays(path):
-    """Read a file of np.savez into a dict; UserError if it is damaged or holds Python objects.
+def check_archive(path):
+    """Raise ValueError unless a file of np.savez or torch.save is whole and no larger than it is.
 
-    np.savez does not compress: a file that would unpack to more than its size is not one of ours.
+    Both are zip archives without compression: one that unpacks to more is none of theirs.
     """
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > Path(path).stat().st_size:
+            raise ValueError("it unpacks to more than its size")
+        if archive.testzip():
+            raise ValueError("a checksum is wrong")
+
+
+def read_arrays(path):
+    """Read a file of np.savez into a dict; UserError if it is damaged or holds Python objects."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > Path(path).stat().st_size:
-                raise ValueError("it unpacks to more than its size")
+        check_archive(path)
         with np.load(path, allow_pickle=False) as content:
             return {name: content[name] for name in content.files}
     except FileNotFoundError:
