@@ -22,6 +22,7 @@ BATCH_SIZE = 128
 LEARNING_RATE = 0.2  # the highest of the schedule
 MOMENTUM = 0.9
 WEIGHT_DECAY = 0.0
+WARP = {}
 AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than one epoch
 
 
@@ -62,8 +63,9 @@ def main(argv=None):
     with utils.run_folder(args.output_dir) as folder:
         data = utils_multiMNIST.load_pairs(args)
         batches = train_utils.ShuffledBatches(
-            *data["train"], args.batch_size, compose=data["compose"]
-        )
+            *data["train"], args.batch_size,
+            augment=lambda x: train_utils.random_warp(x, **WARP), compose=data["compose"],
+        )  # fmt: skip
         history = train_utils.train(
             args, folder, model, batches, data["dev"],
             schedule=train_utils.one_cycle, weight_decay=WEIGHT_DECAY, averaging=AVERAGING,

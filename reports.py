@@ -10,6 +10,7 @@ import csv
 import json
 import math
 import os
+import warnings
 
 import numpy as np
 
@@ -365,7 +366,8 @@ def read_picture(path):
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as image:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")  # what matters is an error, below
             if image.width * image.height > 1e8:
                 raise UserError(f"{path} is too large ({image.width} x {image.height} pixels)")
             image.draft("RGB", (320, 320))  # lets JPEG skip what is thrown away below

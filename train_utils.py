@@ -11,6 +11,7 @@ import io
 import math
 import platform
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -287,7 +288,9 @@ def load_tensors(path):
     """
     try:
         utils.check_archive(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of what it refuses
+            return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
     except Exception as error:  # damage makes torch.load raise nearly anything

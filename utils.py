@@ -289,7 +289,10 @@ def read_arrays(path):
     try:
         check_archive(path)
         with np.load(path, allow_pickle=False) as content:
-            return {name: content[name] for name in content.files}
+            arrays = {name: content[name] for name in content.files}
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("an entry is no array")
+        return arrays
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
     except Exception as error:  # damage makes zipfile and NumPy raise nearly anything
