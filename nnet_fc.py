@@ -116,7 +116,8 @@ def main(argv=None):
     parser.add_argument("--hidden", type=utils.number(int, 1, 10**5), nargs="+", metavar="N",
         help="the course's plain network with hidden layers of these widths: no normalisation, "
              "dropout, schedule or averaging")  # fmt: skip
-    parser.add_argument("--activation", choices=ACTIVATIONS, default="relu", help="of hidden units")
+    parser.add_argument("--activation", choices=ACTIVATIONS, default="relu",
+        help="of the hidden units (default %(default)s)")  # fmt: skip
     parser.add_argument("--augment", action="store_true", help="warp the training digits at random")
     parser.add_argument("--sweep", action="store_true",
         help=f"try the course's settings on {SWEEP_SEEDS} seeds, on dev")  # fmt: skip

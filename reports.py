@@ -249,7 +249,7 @@ def draw_confusion(path, labels, readings):
                 axis.text(j, i, counts[i, j], ha="center", va="center", fontsize=8, weight=weight)
             axis.set(xticks=range(10), yticks=range(10), xlabel="read as", ylabel="is", title=name)
 
-    save_figure(path, (5.4 * len(labels), 5.4), draw, ncols=len(labels))
+    save_figure(path, (5.4 * len(labels), 5.8), draw, ncols=len(labels))
 
 
 def draw_mistakes(path, images, labels, probabilities, most=40):

@@ -329,11 +329,13 @@ def argument_parser(script, description, *, epochs, batch_size, lr, momentum):
         script, description, epochs=epochs, batch_size=batch_size, lr=lr
     )
     add = parser.add_argument
-    add("--momentum", type=utils.number(float, 0, 0.9999), default=momentum, help="of SGD")
+    add("--momentum", type=utils.number(float, 0, 0.9999), default=momentum, metavar="SHARE",
+        help="of each step that goes into the next (default %(default)s)")  # fmt: skip
     devices = ["auto", "cpu", "cuda", "mps"]
-    add("--device", choices=devices, default="auto", help="where to compute")
+    add("--device", choices=devices, default="auto",
+        help="where to compute (default: the GPU if there is one)")  # fmt: skip
     add("--precision", choices=["auto", "fp32", "bf16"], default="auto",
-        help="of products; bf16 is faster where the processor has it")  # fmt: skip
+        help="of products (default: bf16 where the processor has it)")  # fmt: skip
     return parser
 
 

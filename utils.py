@@ -477,20 +477,25 @@ def number(kind, low, high):
 def argument_parser(script, description, *, epochs, batch_size, lr):
     """Return the parser of the options that all five scripts share, with the script's defaults."""
     parser = Parser(f"{script}.py", description=description, allow_abbrev=False,
-                    formatter_class=argparse.ArgumentDefaultsHelpFormatter)  # fmt: skip
+                    formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.set_defaults(script=script)
     add, folder = parser.add_argument, ROOT / "runs" / script
-    add("--epochs", type=number(int, 1, 10**5), default=epochs, help="passes over the digits")
-    add("--batch-size", type=number(int, 1, 10**5), default=batch_size, help="digits per step")
-    add("--lr", type=number(float, 1e-9, 1e3), default=lr, help="learning rate, at its highest")
-    add("--seed", type=number(int, 0, 2**32 - 1), default=0, help="of all random numbers")
+    usual = "(default %(default)s)"
+    add("--epochs", type=number(int, 1, 10**5), default=epochs, metavar="N",
+        help=f"passes over the data {usual}")  # fmt: skip
+    add("--batch-size", type=number(int, 1, 10**5), default=batch_size, metavar="N",
+        help=f"pictures per step {usual}")  # fmt: skip
+    add("--lr", type=number(float, 1e-9, 1e3), default=lr, metavar="RATE",
+        help=f"learning rate, at its highest {usual}")  # fmt: skip
+    add("--seed", type=number(int, 0, 2**32 - 1), default=0, help=f"of the random numbers {usual}")
     add("--data-dir", type=Path, default=DATASETS, metavar="DIR", help="where the data set lies")
-    add("--output-dir", type=Path, default=folder, metavar="DIR", help="where the results go")
+    add("--output-dir", type=Path, default=folder, metavar="DIR",
+        help=f"where the results go (default runs/{script})")  # fmt: skip
     add("--limit", type=number(int, 10, 10**9), metavar="N", help="use N training examples only")
     add("--quiet", action="store_true", help="print nothing but errors")
     add("--resume", action="store_true", help="go on with an interrupted run of these settings")
     add("--predict", nargs="+", metavar="IMAGE", help="read pictures instead of training")
-    add("--model", type=Path, metavar="FILE", help="the weights for --predict")
+    add("--model", type=Path, metavar="FILE", help="weights of another run")
     add("--no-plots", action="store_true", help="draw no pictures")
     add("--show", action="store_true", help="open the pictures in windows")
     return parser

@@ -162,6 +162,86 @@ def test_resuming_a_finished_run_reports_it_again(trained, small_mnist, tmp_path
     assert (copy / "metrics.json").exists()
 
 
+# ------------------------------------------------------- photographs, as people really have them
+
+
+@pytest.fixture(scope="module")
+def well_trained(tmp_path_factory):
+    """A network after one epoch of all of MNIST, with its test accuracy."""
+    folder = tmp_path_factory.mktemp("trained")
+    metrics = nnet_cnn.main(["--epochs", "1", "--quiet", "--output-dir", str(folder)])
+    return folder, metrics
+
+
+@pytest.mark.slow
+def test_one_epoch_reads_99_percent(well_trained):
+    assert well_trained[1]["test_accuracy"] >= 0.99
+
+
+def enlarged(digit):
+    from PIL import Image
+
+    return Image.fromarray(digit).resize((336, 336), Image.Resampling.BICUBIC)
+
+
+def on_page(digit, paper, ink, random):
+    """Write a digit, 12 times as large, somewhere on a page (H, W, 3) with ink (r, g, b)."""
+    from PIL import Image
+
+    share = np.asarray(enlarged(digit), np.float32)[..., None] / 255
+    page, row, column = paper.copy(), *random.integers(0, [160, 260])
+    part = page[row : row + 336, column : column + 336]
+    part[:] = part * (1 - share) + np.float32(ink) * share
+    return Image.fromarray(page.clip(0, 255).astype(np.uint8))
+
+
+def shaded(random):
+    """Paper that is lit from one corner, with the noise of a camera."""
+    light = np.linspace(120, 250, 600)[None, :] * np.linspace(0.8, 1, 500)[:, None]
+    return (light + random.normal(0, 2, light.shape))[..., None].repeat(3, 2).astype(np.float32)
+
+
+WHITE = np.full((500, 600, 3), 255, np.float32)
+PHOTOGRAPHS = {  # (digit as bytes, random numbers) -> a picture, and the format it is kept in
+    "inverted": (lambda digit, _: enlarged(255 - digit), "png"),
+    "off-centre": (lambda digit, random: on_page(digit, WHITE, (0, 0, 0), random), "png"),
+    "a bad JPEG": (lambda digit, random: on_page(digit, WHITE, (0, 0, 0), random), "jpg"),
+    "uneven light": (lambda d, random: on_page(d, shaded(random), (30, 30, 30), random), "jpg"),
+    "blue ink": (lambda digit, random: on_page(digit, WHITE, (20, 40, 160), random), "png"),
+    "transparent": (lambda digit, _: transparent(digit), "png"),
+    "chalk": (lambda d, random: on_page(d, WHITE * 0.15, (240, 230, 220), random), "jpg"),
+}
+
+
+def transparent(digit):
+    from PIL import Image
+
+    picture = Image.new("RGBA", (336, 336), "black")
+    picture.putalpha(enlarged(digit))
+    return picture
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", PHOTOGRAPHS)
+def test_photographs_of_test_digits_are_read_nearly_as_well(kind, well_trained, mnist, tmp_path):
+    """1,000 of the test digits, made into pictures as people have them, read by --predict."""
+    random = np.random.default_rng(0)
+    chosen = random.permutation(10000)[:1000]
+    images, labels = (part[chosen] for part in mnist[1])
+    make, ending = PHOTOGRAPHS[kind]
+    paths = [tmp_path / f"{i:04}.{ending}" for i in range(1000)]
+    for path, digit in zip(paths, images, strict=True):
+        make(digit, random).save(path, **({"quality": 50} if ending == "jpg" else {}))
+    options = ["--model", well_trained[0] / "model.pt", "--predict", *paths]
+    answers = nnet_cnn.main([str(option) for option in options])
+    read = [digits[0] if digits else -1 for _, digits in answers]
+    model = nnet_cnn.build_model()
+    model.load_state_dict(torch.load(well_trained[0] / "model.pt", weights_only=True))
+    x = torch.from_numpy(images[:, None] / np.float32(255))
+    plain = train_utils.read_digits(model, x)[0].argmax(1)
+    assert (read == labels).mean() >= (plain == labels).mean() - 0.01
+
+
 # ----------------------------------------------------------------- drawing with the mouse
 
 
