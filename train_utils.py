@@ -108,14 +108,14 @@ def run_epoch(data, model, optimizer, *, precision="fp32", label_smoothing=0.0, 
                 F.cross_entropy(z.float(), t, label_smoothing=label_smoothing)
                 for z, t in zip(logits, y, strict=True)
             ])
+            if device.type == "cpu":  # elsewhere a look at the loss would make the CPU wait for it
+                check_finite(losses)
             if model.training:
                 optimizer.zero_grad()
                 losses.mean().backward()
                 optimizer.step()
                 if after_step:
                     after_step()
-            if device.type == "cpu":  # elsewhere a look at the loss would make the CPU wait for it
-                check_finite(losses)
             loss_sum = loss_sum + losses.detach() * len(x)
             right = right + (torch.stack([z.argmax(1) for z in logits]) == y).sum(1)
             count += len(x)
