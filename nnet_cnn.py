@@ -14,7 +14,7 @@ import reports
 import train_utils
 import utils
 
-EPOCHS = 20
+EPOCHS = 40
 BATCH_SIZE = 128
 LEARNING_RATE = 0.2  # the highest of the schedule
 MOMENTUM = 0.9

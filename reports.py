@@ -14,7 +14,7 @@ import warnings
 
 import numpy as np
 
-from utils import ROOT, UserError, whole_file
+from utils import ROOT, UserError, reason, whole_file
 
 # ------------------------------------------------------------------- history and figures
 
@@ -379,7 +379,7 @@ def read_picture(path):
     except FileNotFoundError:
         raise UserError(f"there is no picture {path}") from None
     except Exception as error:  # Pillow's readers raise many kinds on damaged files
-        raise UserError(f"{path} is no picture that can be read ({error})") from None
+        raise UserError(f"{path} is no picture that can be read ({reason(error)})") from None
     grey, alpha = rgba[:, :, :3] @ np.float32([0.299, 0.587, 0.114]), rgba[:, :, 3]
     # Behind transparent parts put white if what is drawn is dark, and black if it is light.
     paper = 1.0 if (grey * alpha).sum() < 0.5 * alpha.sum() else 0.0
@@ -474,7 +474,7 @@ def recall_settings(parser, args, names):
         settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
         known = {name: settings[name] for name in names if settings[name] is not None}
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(f"{path} is damaged ({error!r:.60})") from None
+        raise UserError(f"{path} is damaged ({reason(error)})") from None
     options = [[f"--{name}", *map(str, np.ravel(value))] for name, value in known.items()]
     return parser.parse_args(sum(options, []), namespace=args)
 

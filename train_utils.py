@@ -294,8 +294,8 @@ def load_tensors(path):
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
     except Exception as error:  # damage makes torch.load raise nearly anything
-        reason = str(error).strip().split("\n")[0][:80]
-        raise UserError(f"{path} is damaged or no file of weights ({reason})") from None
+        why = utils.reason(error)
+        raise UserError(f"{path} is damaged or no file of weights ({why})") from None
 
 
 def load_checkpoint(path, parts, history, settings):
@@ -317,7 +317,7 @@ def load_checkpoint(path, parts, history, settings):
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{path} does not fit this network ({error!r:.60})") from None
+        raise UserError(f"{path} does not fit this network ({utils.reason(error)})") from None
 
 
 # -------------------------------------------------- the command line, the data, the files of a run

@@ -33,6 +33,11 @@ class UserError(Exception):
     """A file or a setting that cannot be used; the message says what is wrong and what to do."""
 
 
+def reason(error):
+    """Return the beginning of an error's message, for a message of one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
+
+
 class Terminated(KeyboardInterrupt):
     """The system asked the process to end (SIGTERM); it is treated like Ctrl-C."""
 
@@ -82,7 +87,7 @@ def read_bytes(path, limit):
                 pieces.append(piece)
                 left -= len(piece)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{path} is damaged or no gzip file ({error}); get it anew") from None
+        raise UserError(f"{path} is damaged or no gzip file ({reason(error)})") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
     return b"".join(pieces)
@@ -146,7 +151,7 @@ def read_course_mnist(path):
             halves.append((pictures, labels.astype(np.uint8)))
         (train, train_labels), (dev, dev_labels), test = halves
     except (TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is not three pairs of digits and labels ({error})") from None
+        raise UserError(f"{path} is not three pairs of pictures, labels ({reason(error)})") from None
     return (np.concatenate([train, dev]), np.concatenate([train_labels, dev_labels])), test
 
 
@@ -269,7 +274,7 @@ def read_pickle_data(file_name):
         raise UserError(f"there is no file {file_name}") from None
     except Exception as error:  # a damaged pickle makes the unpickler raise nearly anything
         raise UserError(f"{file_name} is damaged, or holds more than arrays and plain containers "
-                        f"({type(error).__name__}: {error})") from None
+                        f"({reason(error)})") from None
 
 
 def check_archive(path):
@@ -296,8 +301,7 @@ def read_arrays(path):
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
     except Exception as error:  # damage makes zipfile and NumPy raise nearly anything
-        reason = str(error).strip().split("\n")[0][:80]
-        raise UserError(f"{path} is damaged or no file of weights ({reason})") from None
+        raise UserError(f"{path} is damaged or no file of weights ({reason(error)})") from None
 
 
 def write_pickle_data(data, file_name):

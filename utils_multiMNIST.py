@@ -73,14 +73,15 @@ def read_course_half(pictures_path, labels_path):
                 raise ValueError(f"picture {i}")
             pictures[i, 0], listed[i] = levels, None  # one float64 copy, and shrinking
     except (TypeError, ValueError, KeyError) as error:
-        raise UserError(f"{pictures_path} is not a list of 42 x 28 pictures ({error})") from None
+        why = utils.reason(error)
+        raise UserError(f"{pictures_path} is not a list of 42 x 28 pictures ({why})") from None
     text = utils.read_bytes(labels_path, 32 << 20)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # an empty file is a warning to loadtxt
             labels = np.loadtxt(io.StringIO(text.decode("ascii")), ndmin=2)
     except (ValueError, UserWarning) as error:
-        raise UserError(f"{labels_path} is damaged: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{labels_path} is damaged ({utils.reason(error)})") from None
     if labels.shape != (2, len(pictures)):
         words = f"{labels_path} has labels {labels.shape}, but there are {len(pictures)} pictures"
         raise UserError(f"{words} in {pictures_path}; labels must be (2, {len(pictures)})")
