@@ -10,11 +10,12 @@ import csv
 import json
 import math
 import os
+import platform
 import warnings
 
 import numpy as np
 
-from utils import ROOT, UserError, reason, whole_file
+from utils import ROOT, UserError, reason, results_together, settings_of, whole_file
 
 # ------------------------------------------------------------------- history and figures
 
@@ -353,6 +354,41 @@ def show_folder(folder):
         axes.imshow(picture)
         axes.set_axis_off()
     pyplot.show()
+
+
+def finish_run(args, folder, history, test, write_own, *, parameters, examples, **machine):
+    """Write, draw and print what a run has found; return its metrics.
+
+    `test` is (images (N, H, W), labels (heads, N), probabilities (heads, N, 10)); write_own(folder)
+    adds the weights and the script's own view; `examples` is how many an epoch saw; `machine` has
+    device, precision, threads and versions. The results appear together, or not at all.
+    """
+    images, labels, probabilities = test
+    seconds = sum(row["seconds"] for row in history)
+    versions = {"python": platform.python_version(), "numpy": np.__version__}
+    metrics = {
+        "script": args.script,
+        **test_figures(probabilities, labels),
+        "dev_accuracy": row_values(chosen_row(history), "dev_accuracy"),
+        "parameters": parameters,
+        "epochs": args.epochs,
+        "seed": args.seed,
+        "seconds": seconds,
+        "examples_per_second": args.epochs * examples / seconds,
+        "settings": settings_of(args),
+        **machine,
+    }
+    metrics["versions"] = versions | metrics["versions"]
+    with results_together(folder) as results:
+        write_own(results)
+        write_metrics(results, metrics, history)
+        if not args.no_plots:
+            draw_results(results, history, images, labels, probabilities)
+    if not args.quiet:
+        print(summary(metrics, folder))
+    if args.show:
+        show_folder(folder)
+    return metrics
 
 
 # ------------------------------------------------------- a photograph made into an MNIST digit

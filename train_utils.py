@@ -9,7 +9,6 @@ Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head 
 import copy
 import io
 import math
-import platform
 import time
 import warnings
 from pathlib import Path
@@ -428,35 +427,19 @@ def finish_run(args, folder, model, layers, batches, history, test):
     x, y = test
     probabilities = read_digits(model, x, args.precision)  # (heads, N, 10)
     labels = y.reshape(len(probabilities), -1).cpu().numpy()  # (heads, N)
-    seconds = sum(row["seconds"] for row in history)
-    versions = {"python": platform.python_version(), "torch": torch.__version__}
-    metrics = {
-        "script": args.script,
-        **reports.test_figures(probabilities, labels),
-        "dev_accuracy": reports.row_values(reports.chosen_row(history), "dev_accuracy"),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "epochs": args.epochs,
-        "seed": args.seed,
-        "seconds": seconds,
-        "examples_per_second": args.epochs * len(batches) * batches.batch_size / seconds,
-        "device": args.device,
-        "precision": args.precision,
-        "threads": torch.get_num_threads(),
-        "settings": utils.settings_of(args),
-        "versions": versions | {"numpy": np.__version__},
-    }
-    with utils.results_together(folder) as results:
+    images = x.reshape(-1, *x.shape[-2:]).cpu().numpy()
+
+    def write_own(results):
         write_tensors(model.state_dict(), results / "model.pt")
-        reports.write_metrics(results, metrics, history)
         if not args.no_plots:
-            images = x.reshape(-1, *x.shape[-2:]).cpu().numpy()
-            reports.draw_results(results, history, images, labels, probabilities)
             draw_inside(results, layers, x[0])
-    if not args.quiet:
-        print(reports.summary(metrics, folder))
-    if args.show:
-        reports.show_folder(folder)
-    return metrics
+
+    return reports.finish_run(
+        args, folder, history, (images, labels, probabilities), write_own,
+        parameters=sum(p.numel() for p in model.parameters()),
+        examples=len(batches) * batches.batch_size, device=args.device, precision=args.precision,
+        threads=torch.get_num_threads(), versions={"torch": torch.__version__},
+    )  # fmt: skip
 
 
 def load_weights(args, model):

@@ -151,7 +151,7 @@ def read_course_mnist(path):
             halves.append((pictures, labels.astype(np.uint8)))
         (train, train_labels), (dev, dev_labels), test = halves
     except (TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is not three pairs of pictures, labels ({reason(error)})") from None
+        raise UserError(f"{path} is not three pairs of arrays ({reason(error)})") from None
     return (np.concatenate([train, dev]), np.concatenate([train_labels, dev_labels])), test
 
 
