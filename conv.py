@@ -16,7 +16,6 @@ EPOCHS = 20
 BATCH_SIZE = 128
 LEARNING_RATE = 0.2  # the highest of the schedule
 MOMENTUM = 0.9
-WEIGHT_DECAY = 0.0
 AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than one epoch
 
 
@@ -63,7 +62,7 @@ def main(argv=None):
         )  # fmt: skip
         history = train_utils.train(
             args, folder, model, batches, data["dev"],
-            schedule=train_utils.one_cycle, weight_decay=WEIGHT_DECAY, averaging=AVERAGING,
+            schedule=train_utils.one_cycle, averaging=AVERAGING,
         )  # fmt: skip
         return train_utils.finish_run(
             args, folder, model, model.trunk, batches, history, data["test"]

@@ -86,7 +86,7 @@ def compute_accuracy(predictions, y):
     return (torch.as_tensor(predictions) == torch.as_tensor(y)).float().mean().item()
 
 
-def run_epoch(data, model, optimizer, *, precision="fp32", label_smoothing=0.0, after_step=None):
+def run_epoch(data, model, optimizer, *, precision="fp32", after_step=None):
     """Go through all batches once: train if model.training, otherwise evaluate without gradients.
 
     Returns (loss, accuracy), averaged over examples; for a model with two heads, which trains on
@@ -103,10 +103,9 @@ def run_epoch(data, model, optimizer, *, precision="fp32", label_smoothing=0.0, 
                 out = model(x)
             logits = (out if isinstance(out, (tuple, list)) else (out,))  # heads x (B, 10)
             y = y.reshape(len(logits), -1)  # (heads, B)
-            losses = torch.stack([
-                F.cross_entropy(z.float(), t, label_smoothing=label_smoothing)
-                for z, t in zip(logits, y, strict=True)
-            ])
+            losses = torch.stack(
+                [F.cross_entropy(z.float(), t) for z, t in zip(logits, y, strict=True)]
+            )
             if device.type == "cpu":  # elsewhere a look at the loss would make the CPU wait for it
                 check_finite(losses)
             if model.training:
@@ -136,8 +135,8 @@ def check_finite(losses):
 
 def train_model(
     train_data, dev_data, model, lr=0.01, momentum=0.9, nesterov=False, n_epochs=30, *,
-    schedule=None, weight_decay=0.0, averaging=0.0, label_smoothing=0.0, precision="fp32",
-    keep_best=False, history=None, checkpoint=None, resume=False, settings=None, quiet=False,
+    schedule=None, averaging=0.0, precision="fp32", keep_best=False, history=None,
+    checkpoint=None, resume=False, settings=None, quiet=False,
 ):  # fmt: skip
     """Train with stochastic gradient descent and return the accuracy on dev (a pair for two heads).
 
@@ -148,7 +147,7 @@ def train_model(
     After every epoch the path `checkpoint` is written; `resume` goes on from there and ends with
     the same bits. Raises UserError if the loss is no number, or the checkpoint of other settings.
     """
-    optimizer = make_optimizer(model, lr, momentum, nesterov, weight_decay)
+    optimizer = torch.optim.SGD(model.parameters(), lr, momentum, nesterov=nesterov)
     steps = max(1, n_epochs * len(train_data))
     rate = schedule or (lambda progress: 1.0)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: rate((n + 0.5) / steps))
@@ -167,7 +166,7 @@ def train_model(
             start = time.perf_counter()
             bar = reports.progress_bar(train_data, f"epoch {epoch}/{n_epochs}", quiet)
             train = run_epoch(bar, model.train(), optimizer, precision=precision,
-                              label_smoothing=label_smoothing, after_step=after_step)  # fmt: skip
+                              after_step=after_step)  # fmt: skip
             seconds = time.perf_counter() - start
             dev = run_epoch(dev_data, averaged.eval(), None, precision=precision)
             row = reports.history_row(epoch, train, dev, scheduler.get_last_lr()[0], seconds)
@@ -182,19 +181,6 @@ def train_model(
     model.eval()
     row = reports.chosen_row(history) if keep_best else history[-1]
     return reports.row_values(row, "dev_accuracy")
-
-
-def make_optimizer(model, lr, momentum, nesterov, weight_decay):
-    """Return SGD over all weights; decay pulls at matrices and filters, not at biases and scales.
-
-    The latter are few and do not overfit; He et al., "Bag of tricks", CVPR 2019, section 3.1.
-    """
-    groups = [
-        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov)
 
 
 def one_cycle(progress, warm_up=0.3):

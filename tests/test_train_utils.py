@@ -176,16 +176,6 @@ def test_no_batch_at_all_is_an_error_not_a_division_by_zero():
         run_epoch([], small_model(), None)
 
 
-def test_label_smoothing_is_that_of_the_paper():
-    x, y = small_data(6)
-    model = small_model().train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    logs = F.log_softmax(model(x), 1)  # Szegedy et al. 2016: (1 - e) on the truth, e / 3 on all
-    expected = -(0.9 * logs[torch.arange(6), y] + 0.1 * logs.mean(1)).mean().item()
-    loss, _ = run_epoch(batchify_data(x, y, 6), model, optimizer, label_smoothing=0.1)
-    assert loss == pytest.approx(expected, rel=1e-6)
-
-
 # ----------------------------------------------------------------------------------- training
 
 
@@ -267,18 +257,6 @@ def test_averaged_weights_follow_the_formula():
     assert averaged.running_mean.item() == pytest.approx(mean)
 
 
-def test_only_matrices_decay():
-    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    optimizer = train_utils.make_optimizer(model, 0.1, 0.0, False, weight_decay=0.5)
-    for p in model.parameters():
-        p.grad = torch.zeros_like(p)
-        p.data.fill_(1.0)
-    optimizer.step()
-    weight, bias, scale, shift = model.parameters()
-    assert torch.all(weight == 0.95)
-    assert all(torch.all(p == 1.0) for p in (bias, scale, shift))
-
-
 def test_a_loss_that_is_no_number_stops_at_once(tmp_path):
     x, y = small_data()
     batches = batchify_data(x, y, 5)
@@ -354,7 +332,7 @@ def run(path, n_epochs, model=None, resume=False, stop_after=None, settings=None
     if stop_after is not None:
         history = StopAfter(stop_after)
     train_model(batches, dev, model, 0.1, 0.9, True, n_epochs, schedule=train_utils.one_cycle,
-                averaging=0.9, weight_decay=1e-3, history=history, keep_best=True, checkpoint=path,
+                averaging=0.9, history=history, keep_best=True, checkpoint=path,
                 resume=resume, settings=settings or {"lr": 0.1}, quiet=True)  # fmt: skip
     return state_of(model), [{**row, "seconds": 0} for row in history]
 
