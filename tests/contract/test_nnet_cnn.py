@@ -1,0 +1,50 @@
+"""The contract of nnet_cnn.py: main() trains a convolutional reader of one digit."""
+
+import pytest
+
+from tests.contract import models, stage
+
+
+def prepare(file):
+    stage.prepare(file, heads=1, shape=(28, 28))
+
+
+@pytest.mark.points(2)
+def test_main(module):
+    """main() trains a model and comes to its end"""
+    stage.check_run(module)
+
+
+@pytest.mark.points(2)
+def test_shapes(module):
+    """the model turns N pictures into (N, 10), each picture by itself, without dice in eval"""
+    model, shape = stage.trained_model(module)
+    models.check_batch_sizes(model, shape, heads=1)
+
+
+@pytest.mark.points(1)
+def test_convolution(module):
+    """the model has a convolution in it"""
+    model, shape = stage.trained_model(module)
+    models.check_convolution(model, shape, heads=1)
+
+
+@pytest.mark.points(1)
+def test_gradients(module):
+    """every weight of the model can learn"""
+    model, shape = stage.trained_model(module)
+    models.check_gradients(model, shape, heads=1)
+    models.remark_on_linearity(model, shape, heads=1)
+
+
+@pytest.mark.points(3)
+def test_pictures(module):
+    """dev and test pictures stay out of the training, and labels belong to their pictures"""
+    stage.check_pictures(module)
+
+
+@pytest.mark.points(2)
+def test_logits(module):
+    """the model's outputs are logits"""
+    model, shape = stage.trained_model(module)
+    models.check_logits(model, shape, heads=1)
