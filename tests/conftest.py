@@ -12,6 +12,8 @@ import pytest
 
 import utils
 
+pytest_plugins = ["tests.grading.plugin"]  # --submission DIR grades somebody else's solution
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

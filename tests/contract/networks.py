@@ -91,8 +91,11 @@ def wrong_steps(case, group):
         yield f"the step of the {name} {words}", moved(case, group, [factor * g for g in right])
     yield (f"the {name} are replaced by the step instead of being moved by it",
            [-RATE * g for g in right])
-    yield from wrong_errors(case, group, name)
-    yield from {"W1": wrong_hidden, "W2": wrong_output, "b": wrong_biases}[group](case)
+    more = {"W1": wrong_hidden, "W2": wrong_output, "b": wrong_biases}[group](case)
+    for words, values in [*wrong_errors(case, group, name), *more]:
+        yield words, values
+        turned = [2 * old - new for old, new in zip(flat(case, group), values, strict=True)]
+        yield words + ", and the sign of the step is wrong too", turned
 
 
 def wrong_errors(case, group, name):
@@ -119,10 +122,7 @@ def wrong_errors(case, group, name):
          "the wrong way round", run._replace(awake=[1.0 - v for v in run.awake])),
     ]
     for words, wrong in passes:
-        for factor in (1.0, -1.0):
-            also = "" if factor > 0 else ", and the sign of the step is wrong too"
-            gradient = [factor * g for g in gradients(case, wrong)[group]]
-            yield words + also, moved(case, group, gradient)
+        yield words, moved(case, group, gradients(case, wrong)[group])
 
 
 def later(case, group="W2"):
@@ -148,6 +148,10 @@ def wrong_hidden(case):
          [w * awake for w, awake in weighted]),
         ("the hidden weights' gradient multiplies by what the hidden units give on in place of the "
          "ReLU's derivative", [run.e * w * a for (w, _), a in zip(weighted, run.a, strict=True)]),
+        ("the hidden weights' gradient is added up over the hidden units: each unit has its own",
+         [sum(run.e * w * awake for w, awake in weighted)] * 3),
+        ("the hidden weights' gradient is the ReLU's derivative of the error, not the error times the "
+         "ReLU's derivative", [float(run.e * w > 0) for w, _ in weighted]),
         ("the hidden weights' gradient adds the output weights up before it reaches the units",
          [run.e * sum(case.W2) * awake for _, awake in weighted]),
     ]
@@ -199,6 +203,8 @@ def wrong_biases(case):
         ("the bias gradient leaves out the error, prediction - y", [w * s for w, s in weighted]),
         ("the bias gradient adds up over the hidden units: each unit has its own",
          [sum(run.e * w * s for w, s in weighted)] * 3),
+        ("the bias gradient is the ReLU's derivative of the error, not the error times the ReLU's derivative",
+         [float(run.e * w > 0) for w, _ in weighted]),
         ("the bias gradient is multiplied by what the hidden units give on",
          [run.e * w * a for w, a in zip(case.W2, run.a, strict=True)]),
         ("the bias gradient is multiplied by x1", [run.e * w * s * case.x[0] for w, s in weighted]),
@@ -210,9 +216,7 @@ def wrong_biases(case):
          gradients(case, run, W2=later(case).W2)["b"]),
     ]
     for words, gradient in units:
-        for factor in (1.0, -1.0):
-            also = "" if factor > 0 else ", and its sign is wrong too"
-            yield words + also, moved(case, "b", [factor * g for g in gradient])
+        yield words, moved(case, "b", gradient)
 
 
 def predict(case, x, biases=True, relu=True):

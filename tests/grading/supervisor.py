@@ -210,6 +210,7 @@ def what_not_to_copy(folder, names):
     for name in names:
         path = Path(folder) / name
         special = path.is_symlink() or not (path.is_file() or path.is_dir())
+        special = special or (path / "pyvenv.cfg").is_file()
         if special or path.is_file() and path.stat().st_size > LARGEST_COPY:
             skipped.add(name)
     return skipped

@@ -1,0 +1,84 @@
+"""What a grader reads: the table in the terminal, Gradescope's results.json, a row of grades.csv.
+
+pytest-gradescope and pytest-grader were looked at. Neither keeps a submission in a process of its own
+nor knows 'not submitted'; the first writes results.json into every folder it is run from and stops at a
+failure without a traceback, the second writes no results.json. What is needed of either is this file.
+"""
+
+import json
+
+from tests.grading.judge import one_line
+from tests.grading.supervisor import EXERCISES
+
+COLUMNS = ["submission", *EXERCISES, "total", "possible", "first_mistake"]
+
+
+def by_exercise(results):
+    """{exercise: its results}, in order."""
+    return {name: [r for r in results if r.exercise == name] for name in EXERCISES}
+
+
+def was_submitted(results):
+    return any(r.passed is not None for r in results)
+
+
+def points(results):
+    """(reached, possible) points of the tests that had something to test."""
+    tested = [r for r in results if r.passed is not None]
+    return sum(r.points for r in tested if r.passed), sum(r.points for r in tested)
+
+
+def first_mistake(results):
+    """The most telling message: the first that was lost, or '' when nothing was."""
+    lost = next((r for r in results if r.passed is False), None)
+    return f"{lost.exercise}: {lost.message}" if lost else ""
+
+
+def table(results):
+    """Lines for the terminal: one per exercise, one for each remark, and the total."""
+    lines = []
+    for exercise, here in by_exercise(results).items():
+        if not here:
+            continue
+        if not was_submitted(here):
+            lines.append(f"{exercise:12} not submitted")
+            continue
+        reached, possible = points(here)
+        lost = next((r.message for r in here if r.passed is False), "")
+        lines.append(f"{exercise:12} {reached:3} of {possible:3}  {lost}".rstrip())
+        said = dict.fromkeys(text for r in here for text in r.remarks)
+        lines += [f"{'':12} remark: {text}" for text in said]
+    reached, possible = points(results)
+    return [*lines, f"{'total':12} {reached:3} of {possible:3}"]
+
+
+def gradescope(results, seconds):
+    """The content of Gradescope's results.json, as its documentation of autograders specifies it."""
+    tests = []
+    for exercise, here in by_exercise(results).items():
+        if here and not was_submitted(here):
+            tests.append({"name": f"{exercise}: not submitted", "score": 0, "output": "not submitted",
+                          "max_score": sum(r.points for r in here), "visibility": "visible"})
+            continue
+        for r in here:
+            output = [r.message or "right", *(f"remark: {text}" for text in r.remarks)]
+            tests.append({"name": f"{exercise}: {r.title}", "score": r.points if r.passed else 0,
+                          "max_score": r.points, "status": "passed" if r.passed else "failed",
+                          "output": "\n".join(output), "visibility": "visible"})
+    return {"score": points(results)[0], "execution_time": round(seconds, 1), "output_format": "text",
+            "output": "\n".join(table(results)), "tests": tests}
+
+
+def write_gradescope(path, results, seconds):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(gradescope(results, seconds), indent=2), encoding="utf-8")
+
+
+def row(name, results):
+    """A row of grades.csv as a dict; an exercise's points are empty where nothing was submitted."""
+    reached, possible = points(results)
+    cells = {exercise: points(here)[0] if was_submitted(here) else ""
+             for exercise, here in by_exercise(results).items()}
+    mistake = first_mistake(results) if was_submitted(results) else "nothing was submitted"
+    return {"submission": name, **cells, "total": reached, "possible": possible,
+            "first_mistake": one_line(mistake, 300)}
