@@ -24,13 +24,17 @@ from tests.grading import report, supervisor  # noqa: E402
 def parse_arguments(argv):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folders", nargs="+", metavar="DIR", type=Path, help="one submission each")
-    parser.add_argument("--csv", metavar="FILE", type=Path, help="write the table there, not to the screen")
+    parser.add_argument(
+        "--csv", metavar="FILE", type=Path, help="write the table there, not to the screen"
+    )
     args = parser.parse_args(argv)
     for folder in args.folders:
         if not folder.is_dir():
             parser.error(f"{folder} is not a folder; name the folders that hold the submissions")
     if args.csv and not args.csv.absolute().parent.is_dir():
-        parser.error(f"there is no folder {args.csv.absolute().parent} to write {args.csv.name} into")
+        parser.error(
+            f"there is no folder {args.csv.absolute().parent} to write {args.csv.name} into"
+        )
     return args
 
 

@@ -91,7 +91,9 @@ def examples(heads, batches=BATCHES):
 
 def outputs_and_labels(model, batch):
     outputs = model(batch["x"])
-    return [(outputs, batch["y"])] if model.heads == 1 else list(zip(outputs, batch["y"], strict=True))
+    return (
+        [(outputs, batch["y"])] if model.heads == 1 else list(zip(outputs, batch["y"], strict=True))
+    )
 
 
 def right_loss(pairs):
@@ -101,32 +103,49 @@ def right_loss(pairs):
 def wrong_losses(heads):
     """Pairs (words, function of the (output, labels) pairs -> loss) that learners minimise."""
     yield ("run_epoch steps up the loss, not down", lambda pairs: -right_loss(pairs))
-    yield ("the loss is not averaged over the examples of a batch",
-           lambda pairs: EXAMPLES * right_loss(pairs))
+    yield (
+        "the loss is not averaged over the examples of a batch",
+        lambda pairs: EXAMPLES * right_loss(pairs),
+    )
     yield ("the loss is half of what it should be", lambda pairs: right_loss(pairs) / 2)
-    yield ("there is a softmax before the cross-entropy, which has one of its own",
-           lambda pairs: right_loss([(F.softmax(out, 1), y) for out, y in pairs]))
-    yield ("there is a sigmoid before the cross-entropy",
-           lambda pairs: right_loss([(torch.sigmoid(out), y) for out, y in pairs]))
-    yield ("nll_loss gets the outputs as they are: log_softmax is missing",
-           lambda pairs: sum(F.nll_loss(out, y) for out, y in pairs) / len(pairs))
+    yield (
+        "there is a softmax before the cross-entropy, which has one of its own",
+        lambda pairs: right_loss([(F.softmax(out, 1), y) for out, y in pairs]),
+    )
+    yield (
+        "there is a sigmoid before the cross-entropy",
+        lambda pairs: right_loss([(torch.sigmoid(out), y) for out, y in pairs]),
+    )
+    yield (
+        "nll_loss gets the outputs as they are: log_softmax is missing",
+        lambda pairs: sum(F.nll_loss(out, y) for out, y in pairs) / len(pairs),
+    )
     if heads == 1:
         return
     cross = F.cross_entropy
-    yield ("the loss is not averaged over the two heads, but added up",
-           lambda pairs: 2 * right_loss(pairs))
+    yield (
+        "the loss is not averaged over the two heads, but added up",
+        lambda pairs: 2 * right_loss(pairs),
+    )
     yield ("only the first head is trained", lambda pairs: cross(*pairs[0]))
     yield ("only the first head is trained", lambda pairs: cross(*pairs[0]) / 2)
     yield ("only the second head is trained", lambda pairs: cross(*pairs[1]))
     yield ("only the second head is trained", lambda pairs: cross(*pairs[1]) / 2)
     for factor in (1, 2):
-        yield ("the second head is trained on the first digit's labels",
-               lambda pairs, f=factor: f * right_loss([pairs[0], (pairs[1][0], pairs[0][1])]))
-        yield ("the first head is trained on the second digit's labels",
-               lambda pairs, f=factor: f * right_loss([(pairs[0][0], pairs[1][1]), pairs[1]]))
-        yield ("each head is trained on the other digit's labels",
-               lambda pairs, f=factor: f * right_loss([(pairs[0][0], pairs[1][1]),
-                                                       (pairs[1][0], pairs[0][1])]))
+        yield (
+            "the second head is trained on the first digit's labels",
+            lambda pairs, f=factor: f * right_loss([pairs[0], (pairs[1][0], pairs[0][1])]),
+        )
+        yield (
+            "the first head is trained on the second digit's labels",
+            lambda pairs, f=factor: f * right_loss([(pairs[0][0], pairs[1][1]), pairs[1]]),
+        )
+        yield (
+            "each head is trained on the other digit's labels",
+            lambda pairs, f=factor: (
+                f * right_loss([(pairs[0][0], pairs[1][1]), (pairs[1][0], pairs[0][1])])
+            ),
+        )
 
 
 def sgd(model, rate=RATE):
@@ -150,18 +169,24 @@ def trained(heads, batches, loss=right_loss, accumulate=False, steps=1):
 def wrong_epochs(heads, batches):
     """Pairs (words, weights after an epoch of training) of the ways in which learners get it wrong."""
     yield ("run_epoch does not train: the weights are the same after it", weights(reader(heads)))
-    yield ("the gradients add up from batch to batch: optimizer.zero_grad() is missing",
-           trained(heads, batches, accumulate=True))
+    yield (
+        "the gradients add up from batch to batch: optimizer.zero_grad() is missing",
+        trained(heads, batches, accumulate=True),
+    )
     yield ("optimizer.step() is called twice for a batch", trained(heads, batches, steps=2))
-    yield ("run_epoch takes only one step in an epoch, on its last batch",
-           trained(heads, batches[-1:]))
+    yield (
+        "run_epoch takes only one step in an epoch, on its last batch",
+        trained(heads, batches[-1:]),
+    )
     yield ("run_epoch stops after its first batch", trained(heads, batches[:1]))
     yield ("run_epoch leaves out the last batch", trained(heads, batches[:-1]))
     yield ("run_epoch leaves out the first batch", trained(heads, batches[1:]))
     for words, loss in wrong_losses(heads):
         yield words, trained(heads, batches, loss=loss)
-        yield (words + "; and optimizer.zero_grad() is missing",
-               trained(heads, batches, loss=loss, accumulate=True))
+        yield (
+            words + "; and optimizer.zero_grad() is missing",
+            trained(heads, batches, loss=loss, accumulate=True),
+        )
 
 
 def averages(heads, batches):
@@ -173,8 +198,10 @@ def averages(heads, batches):
             pairs = outputs_and_labels(model, batch)
             losses.append([F.cross_entropy(out, y).item() for out, y in pairs])
             accuracies.append([(out.argmax(1) == y).float().mean().item() for out, y in pairs])
-    return ([sum(column) / len(batches) for column in zip(*losses, strict=True)],
-            [sum(column) / len(batches) for column in zip(*accuracies, strict=True)])
+    return (
+        [sum(column) / len(batches) for column in zip(*losses, strict=True)],
+        [sum(column) / len(batches) for column in zip(*accuracies, strict=True)],
+    )
 
 
 def wrong_averages(heads, batches):
@@ -197,22 +224,35 @@ def wrong_averages(heads, batches):
     yield ("the loss is averaged twice", [v / EXAMPLES for v in loss] + accuracy)
     yield ("the loss is averaged twice", [v / count for v in loss] + accuracy)
     yield ("the accuracy is not averaged over the batches", loss + [count * v for v in accuracy])
-    yield ("the loss and the accuracy are not averaged over the batches",
-           [count * v for v in loss + accuracy])
+    yield (
+        "the loss and the accuracy are not averaged over the batches",
+        [count * v for v in loss + accuracy],
+    )
     yield ("the accuracy is averaged twice", loss + [v / EXAMPLES for v in accuracy])
     yield ("the accuracy is averaged twice", loss + [v / count for v in accuracy])
-    yield ("the accuracy counts examples in place of their share",
-           loss + [count * EXAMPLES * v for v in accuracy])
+    yield (
+        "the accuracy counts examples in place of their share",
+        loss + [count * EXAMPLES * v for v in accuracy],
+    )
     yield ("the accuracy is in per cent, not between 0 and 1", loss + [100 * v for v in accuracy])
     yield ("the accuracy is the share of mistakes", loss + [1 - v for v in accuracy])
     yield ("run_epoch reports its last batch, not the average over all", last_loss + last_accuracy)
-    yield ("run_epoch reports the loss of its last batch, not the average over all",
-           last_loss + accuracy)
-    yield ("run_epoch reports the accuracy of its last batch, not the average over all",
-           loss + last_accuracy)
-    yield ("run_epoch reports its first batch, not the average over all", first_loss + first_accuracy)
-    yield ("the loss has a softmax before the cross-entropy, which has one of its own",
-           others(lambda pairs: [(F.softmax(out, 1), y) for out, y in pairs]) + accuracy)
+    yield (
+        "run_epoch reports the loss of its last batch, not the average over all",
+        last_loss + accuracy,
+    )
+    yield (
+        "run_epoch reports the accuracy of its last batch, not the average over all",
+        loss + last_accuracy,
+    )
+    yield (
+        "run_epoch reports its first batch, not the average over all",
+        first_loss + first_accuracy,
+    )
+    yield (
+        "the loss has a softmax before the cross-entropy, which has one of its own",
+        others(lambda pairs: [(F.softmax(out, 1), y) for out, y in pairs]) + accuracy,
+    )
     if heads == 2:
         yield from wrong_pairs(loss, accuracy, others, batches, model)
 
@@ -221,11 +261,15 @@ def wrong_pairs(loss, accuracy, others, batches, model):
     """What can be confused only where there are two heads."""
     with torch.no_grad():
         outs = [outputs_and_labels(model, batch) for batch in batches]
-    cross = [sum((p[h][0].argmax(1) == p[1 - h][1]).float().mean().item() for p in outs) / len(outs)
-             for h in (0, 1)]
+    cross = [
+        sum((p[h][0].argmax(1) == p[1 - h][1]).float().mean().item() for p in outs) / len(outs)
+        for h in (0, 1)
+    ]
     swapped = others(lambda pairs: [(pairs[0][0], pairs[1][1]), (pairs[1][0], pairs[0][1])])
-    yield ("run_epoch pairs each head's loss with its accuracy: ((loss1, loss2), (acc1, acc2)) is right",
-           [loss[0], accuracy[0], loss[1], accuracy[1]])
+    yield (
+        "run_epoch pairs each head's loss with its accuracy: ((loss1, loss2), (acc1, acc2)) is right",
+        [loss[0], accuracy[0], loss[1], accuracy[1]],
+    )
     yield ("the accuracy of the first head is given for both", loss + [accuracy[0]] * 2)
     yield ("the accuracy of the second head is given for both", loss + [accuracy[1]] * 2)
     yield ("the loss of the first head is given for both", [loss[0]] * 2 + accuracy)
@@ -235,12 +279,20 @@ def wrong_pairs(loss, accuracy, others, batches, model):
     yield ("the losses are halved in the report", [v / 2 for v in loss] + accuracy)
     yield ("the two heads change places in the report", loss[::-1] + accuracy[::-1])
     yield ("the accuracies of the two heads change places", loss + accuracy[::-1])
-    yield ("the second head's accuracy is counted against the first digit's labels",
-           [*loss, accuracy[0], cross[1]])
-    yield ("the first head's accuracy is counted against the second digit's labels",
-           [*loss, cross[0], accuracy[1]])
-    yield ("the second head's loss is taken against the first digit's labels",
-           [loss[0], swapped[1], *accuracy])
-    yield ("the second head's loss and accuracy are taken against the first digit's labels",
-           [loss[0], swapped[1], accuracy[0], cross[1]])
+    yield (
+        "the second head's accuracy is counted against the first digit's labels",
+        [*loss, accuracy[0], cross[1]],
+    )
+    yield (
+        "the first head's accuracy is counted against the second digit's labels",
+        [*loss, cross[0], accuracy[1]],
+    )
+    yield (
+        "the second head's loss is taken against the first digit's labels",
+        [loss[0], swapped[1], *accuracy],
+    )
+    yield (
+        "the second head's loss and accuracy are taken against the first digit's labels",
+        [loss[0], swapped[1], accuracy[0], cross[1]],
+    )
     yield ("each head is compared with the other digit's labels", swapped + cross)

@@ -27,23 +27,35 @@ def answers(model, x, heads):
     except Mistake as mistake:
         raise Mistake(explain(str(mistake), x)) from mistake.__cause__
     if heads == 2:
-        check(isinstance(out, (tuple, list)) or size(out)[:1] == (2,) and len(size(out)) == 3,
-              f"forward returns one tensor {sides(size(out))} where two (N, 10), one per digit, are right")
-        check(len(out) == 2, f"forward returns {len(out)} results where 2, one per digit, are right")
+        check(
+            isinstance(out, (tuple, list)) or size(out)[:1] == (2,) and len(size(out)) == 3,
+            f"forward returns one tensor {sides(size(out))} where two (N, 10), one per digit, are right",
+        )
+        check(
+            len(out) == 2, f"forward returns {len(out)} results where 2, one per digit, are right"
+        )
     out = list(out) if heads == 2 else [out]
     for place, logits in enumerate(out):
-        name = ("the first head gives", "the second head gives")[place] if heads == 2 else "the model gives"
+        name = (
+            ("the first head gives", "the second head gives")[place]
+            if heads == 2
+            else "the model gives"
+        )
         check(isinstance(logits, torch.Tensor), f"{name} a {type(logits).__name__}, not a tensor")
-        check(size(logits) == (len(x), 10), f"{name} {sides(size(logits))} for {len(x)} pictures where "
-                                            f"{len(x)} x 10 is right")
+        check(
+            size(logits) == (len(x), 10),
+            f"{name} {sides(size(logits))} for {len(x)} pictures where {len(x)} x 10 is right",
+        )
     return out
 
 
 def explain(text, x):
     """Adds to PyTorch's message about shapes what it means for a network."""
     if "Expected more than 1 value per channel" in text:
-        return ("the answer for a picture depends on the other pictures of its batch: batch normalisation "
-                f"uses the batch's own statistics in eval: {text}")
+        return (
+            "the answer for a picture depends on the other pictures of its batch: batch normalisation "
+            f"uses the batch's own statistics in eval: {text}"
+        )
     found = re.search(r"\((\d+)x(\d+) and (\d+)x(\d+)\)", text)
     if not found:
         return text
@@ -61,13 +73,18 @@ def check_batch_sizes(model, shape, heads):
         together = answers(model, x, heads)
         again = answers(model, x, heads)
         for first, second in zip(together, again, strict=True):
-            check(torch.allclose(first, second, atol=1e-5), "dropout stays on in eval, or something else is "
-                  "random there: the same pictures give different answers twice, "
-                  f"{show_pair(first, second)}")
+            check(
+                torch.allclose(first, second, atol=1e-5),
+                "dropout stays on in eval, or something else is "
+                "random there: the same pictures give different answers twice, "
+                f"{show_pair(first, second)}",
+            )
         for first, second in zip(together, answers(model, x[:1], heads), strict=True):
-            check(torch.allclose(first[:1], second, atol=1e-4, rtol=1e-3),
-                  "the answer for a picture depends on the other pictures of its batch: alone the first "
-                  f"gives {show_pair(second, first[:1])} among six")
+            check(
+                torch.allclose(first[:1], second, atol=1e-4, rtol=1e-3),
+                "the answer for a picture depends on the other pictures of its batch: alone the first "
+                f"gives {show_pair(second, first[:1])} among six",
+            )
         answers(model, pictures(3, shape), heads)
 
 
@@ -84,22 +101,37 @@ def check_logits(model, shape, heads):
         for place, out in enumerate(outs):
             where = f" (head {place + 1})" if heads == 2 else ""
             sums = out.sum(1)
-            check(not (out.min() >= 0 and torch.allclose(sums, torch.ones_like(sums), atol=1e-3)),
-                  f"there is a softmax before the cross-entropy, which has one of its own: ten outputs "
-                  f"add up to {show(float(sums[0]))}{where}")
+            check(
+                not (out.min() >= 0 and torch.allclose(sums, torch.ones_like(sums), atol=1e-3)),
+                f"there is a softmax before the cross-entropy, which has one of its own: ten outputs "
+                f"add up to {show(float(sums[0]))}{where}",
+            )
             columns = out.sum(0)
-            check(not (out.min() >= 0 and torch.allclose(columns, torch.ones_like(columns), atol=1e-3)),
-                  "there is a softmax over the pictures of a batch (dim=0): a column of outputs adds up to "
-                  f"1{where}")
-            if out.max() <= 0 and torch.allclose(out.exp().sum(1), torch.ones_like(sums), atol=1e-3):
-                remark(f"the log_softmax at the end{where} does no harm and no good: cross_entropy has one")
+            check(
+                not (
+                    out.min() >= 0 and torch.allclose(columns, torch.ones_like(columns), atol=1e-3)
+                ),
+                "there is a softmax over the pictures of a batch (dim=0): a column of outputs adds up to "
+                f"1{where}",
+            )
+            if out.max() <= 0 and torch.allclose(
+                out.exp().sum(1), torch.ones_like(sums), atol=1e-3
+            ):
+                remark(
+                    f"the log_softmax at the end{where} does no harm and no good: cross_entropy has one"
+                )
         wild = [float(out.abs().max()) for out in outs_of_wild(model, shape, heads)]
         for out, top in zip(outs, wild, strict=True):
-            check(top > 1.01, "the outputs are squashed by a sigmoid or tanh before the cross-entropy: "
-                  f"with weights 30 times as large none leaves [-1, 1], the largest is {show(top)}")
+            check(
+                top > 1.01,
+                "the outputs are squashed by a sigmoid or tanh before the cross-entropy: "
+                f"with weights 30 times as large none leaves [-1, 1], the largest is {show(top)}",
+            )
             if out.min() >= 0 and (out == 0).any():
-                remark("the outputs never fall below 0: a ReLU after the last layer keeps logits from "
-                       "saying no")
+                remark(
+                    "the outputs never fall below 0: a ReLU after the last layer keeps logits from "
+                    "saying no"
+                )
 
 
 def outs_of_wild(model, shape, heads):
@@ -118,15 +150,28 @@ def check_heads(model, shape):
     model.eval()
     with torch.no_grad():
         first, second = answers(model, pictures(16, shape), 2)
-    check(not torch.allclose(first, second, atol=1e-6), "both heads read the same ten columns: their answers "
-          f"are equal, {show(float(first[0, 0]))} for class 0 of the first picture")
-    same = [(i, j) for i in range(10) for j in range(10)
-            if torch.allclose(first[:, i], second[:, j], atol=1e-6) and first[:, i].std() > 0]
-    check(not same, f"the heads share {len(same)} of their ten columns: class {same[0][0] if same else 0} of "
-          f"the first is class {same[0][1] if same else 0} of the second")
+    check(
+        not torch.allclose(first, second, atol=1e-6),
+        "both heads read the same ten columns: their answers "
+        f"are equal, {show(float(first[0, 0]))} for class 0 of the first picture",
+    )
+    same = [
+        (i, j)
+        for i in range(10)
+        for j in range(10)
+        if torch.allclose(first[:, i], second[:, j], atol=1e-6) and first[:, i].std() > 0
+    ]
+    check(
+        not same,
+        f"the heads share {len(same)} of their ten columns: class {same[0][0] if same else 0} of "
+        f"the first is class {same[0][1] if same else 0} of the second",
+    )
     for name, out in (("first", first), ("second", second)):
-        check(float(out.std(0).max()) > 1e-7, f"the {name} head does not look at the picture: all 16 pictures "
-              f"give {show(float(out[0, 0]))} for class 0")
+        check(
+            float(out.std(0).max()) > 1e-7,
+            f"the {name} head does not look at the picture: all 16 pictures "
+            f"give {show(float(out[0, 0]))} for class 0",
+        )
 
 
 def graph(tensors):
@@ -151,14 +196,20 @@ def check_gradients(model, shape, heads):
     outs = answers(model, pictures(4, shape), heads)
     for place, out in enumerate(outs):
         name = ("the first head", "the second head")[place] if heads == 2 else "the model"
-        check(out.requires_grad, f"{name} gets no gradient: detach(), .data, no_grad() or argmax cuts it off")
+        check(
+            out.requires_grad,
+            f"{name} gets no gradient: detach(), .data, no_grad() or argmax cuts it off",
+        )
     registered = {id(p): name for name, p in model.named_parameters()}
     check(registered, "the model has no parameters: are its layers kept in a plain list?")
     leaves, _ = graph(outs)
     for leaf in leaves:
-        check(id(leaf) in registered, f"a layer with weights {sides(size(leaf))} is not registered and never "
-              "learns: layers belong in __init__, as attributes of self or in an nn.ModuleList, not in a "
-              "list nor into forward")
+        check(
+            id(leaf) in registered,
+            f"a layer with weights {sides(size(leaf))} is not registered and never "
+            "learns: layers belong in __init__, as attributes of self or in an nn.ModuleList, not in a "
+            "list nor into forward",
+        )
     reached = {id(leaf) for leaf in leaves}
     for name, parameter in model.named_parameters():
         if id(parameter) not in reached:
@@ -166,7 +217,10 @@ def check_gradients(model, shape, heads):
     sum(F.cross_entropy(out, torch.arange(4)) for out in outs).backward()
     for name, parameter in model.named_parameters():
         got = parameter.grad
-        check(got is None or bool(torch.isfinite(got).all()), f"the gradient of {name} is not a finite number")
+        check(
+            got is None or bool(torch.isfinite(got).all()),
+            f"the gradient of {name} is not a finite number",
+        )
     model.zero_grad()
 
 
@@ -181,14 +235,19 @@ def judge_unreached(model, name, parameter, shape, heads):
         parameter.copy_(old)
     model.train()
     changes = any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
-    check(not changes, f"{name} has a say in the answer but gets no gradient: detach(), .data, no_grad() or "
-                       "requires_grad=False cuts it off, so it never learns")
+    check(
+        not changes,
+        f"{name} has a say in the answer but gets no gradient: detach(), .data, no_grad() or "
+        "requires_grad=False cuts it off, so it never learns",
+    )
     remark(f"{name} is never used by forward")
 
 
 def check_convolution(model, shape, heads):
     _, names = graph(answers(model.train(), pictures(4, shape), heads))
-    check(any("convolution" in name.lower() for name in names), "there is no convolution in the model")
+    check(
+        any("convolution" in name.lower() for name in names), "there is no convolution in the model"
+    )
 
 
 def remark_on_linearity(model, shape, heads):
@@ -198,5 +257,8 @@ def remark_on_linearity(model, shape, heads):
         a, b = pictures(4, shape, seed=2), pictures(4, shape, seed=3)
         ends = zip(answers(model, a, heads), answers(model, b, heads), strict=True)
         middle = answers(model, (a + b) / 2, heads)
-        if all(torch.allclose((x + y) / 2, m, atol=1e-5) for (x, y), m in zip(ends, middle, strict=True)):
+        if all(
+            torch.allclose((x + y) / 2, m, atol=1e-5)
+            for (x, y), m in zip(ends, middle, strict=True)
+        ):
             remark("the model has no nonlinearity: its layers together are one linear layer")

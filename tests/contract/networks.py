@@ -21,9 +21,13 @@ class Case(NamedTuple):
 
 
 # One unit asleep (the second) and all numbers different: no two mistakes give the same step here.
-ASLEEP = Case([[0.5, 0.25], [-1.0, 0.5], [0.75, 1.5]], [0.1, 0.2, -0.3], [0.8, -0.6, 0.4], (2, 3), 10)
+ASLEEP = Case(
+    [[0.5, 0.25], [-1.0, 0.5], [0.75, 1.5]], [0.1, 0.2, -0.3], [0.8, -0.6, 0.4], (2, 3), 10
+)
 # A negative prediction, above its target: shows a ReLU on the output and an error without a sign.
-NEGATIVE = Case([[0.5, 1.0], [0.25, 0.75], [1.5, 0.5]], [0.2, -0.1, 0.3], [-0.7, 0.2, -0.5], (1, 2), -5)
+NEGATIVE = Case(
+    [[0.5, 1.0], [0.25, 0.75], [1.5, 0.5]], [0.2, -0.1, 0.3], [-0.7, 0.2, -0.5], (1, 2), -5
+)
 FIRST = Case([[1.0, 1.0]] * 3, [0.0] * 3, [1.0] * 3, (2, 1), 10)
 STEPS = [ASLEEP, NEGATIVE, FIRST]
 
@@ -31,15 +35,17 @@ RATE = 0.001
 
 
 class Pass(NamedTuple):
-    a: list       # (3,) what the hidden units give on
-    awake: list   # (3,) 1.0 where the ReLU lets the gradient through
-    e: float      # prediction - y, times the derivative of the output's activation
+    a: list  # (3,) what the hidden units give on
+    awake: list  # (3,) 1.0 where the ReLU lets the gradient through
+    e: float  # prediction - y, times the derivative of the output's activation
 
 
 def forward(case, biases=True, relu=True, relu_on_output=False):
     """The quantities of one pass that the gradients are made of."""
-    z = [w[0] * case.x[0] + w[1] * case.x[1] + (b if biases else 0.0)
-         for w, b in zip(case.W1, case.b, strict=True)]
+    z = [
+        w[0] * case.x[0] + w[1] * case.x[1] + (b if biases else 0.0)
+        for w, b in zip(case.W1, case.b, strict=True)
+    ]
     a = [max(0.0, value) if relu else value for value in z]
     awake = [float(value > 0) or float(not relu) for value in z]
     prediction = sum(w * value for w, value in zip(case.W2, a, strict=True))
@@ -78,19 +84,31 @@ def wrong_steps(case, group):
     name = NAMES[group]
     sign = "bias gradient" if group == "b" else f"gradient of the {name}"
     yield f"the {name} are not changed at all", flat(case, group)
-    yield (f"the sign of the {sign} is wrong: the step climbs instead of going down",
-           moved(case, group, [-g for g in right]))
-    scales = [(2.0, "is twice the right one: the derivative of 1/2 (prediction - y)^2 is "
-                    "prediction - y, without a 2"),
-              (0.5, "is half the right one: the derivative of 1/2 (prediction - y)^2 is "
-                    "prediction - y, without the 1/2"),
-              (1 / RATE, "is not multiplied by the learning rate"),
-              (RATE, "is multiplied by the learning rate twice"),
-              (-2.0, "has the wrong sign and is twice as long as it should be")]
+    yield (
+        f"the sign of the {sign} is wrong: the step climbs instead of going down",
+        moved(case, group, [-g for g in right]),
+    )
+    scales = [
+        (
+            2.0,
+            "is twice the right one: the derivative of 1/2 (prediction - y)^2 is "
+            "prediction - y, without a 2",
+        ),
+        (
+            0.5,
+            "is half the right one: the derivative of 1/2 (prediction - y)^2 is "
+            "prediction - y, without the 1/2",
+        ),
+        (1 / RATE, "is not multiplied by the learning rate"),
+        (RATE, "is multiplied by the learning rate twice"),
+        (-2.0, "has the wrong sign and is twice as long as it should be"),
+    ]
     for factor, words in scales:
         yield f"the step of the {name} {words}", moved(case, group, [factor * g for g in right])
-    yield (f"the {name} are replaced by the step instead of being moved by it",
-           [-RATE * g for g in right])
+    yield (
+        f"the {name} are replaced by the step instead of being moved by it",
+        [-RATE * g for g in right],
+    )
     more = {"W1": wrong_hidden, "W2": wrong_output, "b": wrong_biases}[group](case)
     for words, values in [*wrong_errors(case, group, name), *more]:
         yield words, values
@@ -103,23 +121,39 @@ def wrong_errors(case, group, name):
     run = forward(case)
     above = float(run.e + case.y > 0)
     passes = [
-        (f"the step of the {name} takes the ReLU's derivative of the output, not of the hidden units",
-         run._replace(awake=[above] * 3)),
+        (
+            f"the step of the {name} takes the ReLU's derivative of the output, not of the hidden units",
+            run._replace(awake=[above] * 3),
+        ),
         ("the forward pass of train leaves out the biases", forward(case, biases=False)),
         ("the forward pass of train leaves out the ReLU", forward(case, relu=False)),
-        ("the forward pass of train leaves out the ReLU",
-         forward(case, relu=False)._replace(awake=run.awake)),
+        (
+            "the forward pass of train leaves out the ReLU",
+            forward(case, relu=False)._replace(awake=run.awake),
+        ),
         ("train applies the ReLU to the output as well", forward(case, relu_on_output=True)),
-        (f"the step of the {name} uses the loss 1/2 (prediction - y)^2 itself in place of its "
-         "derivative, prediction - y", run._replace(e=run.e ** 2 / 2)),
-        (f"the step of the {name} uses (prediction - y)^2 in place of prediction - y",
-         run._replace(e=run.e ** 2)),
-        (f"the step of the {name} uses the size of the error without its sign",
-         run._replace(e=abs(run.e))),
-        (f"the step of the {name} uses the prediction in place of prediction - y",
-         run._replace(e=run.e + case.y)),
-        (f"the step of the {name} lets only sleeping hidden units learn: the ReLU's derivative is "
-         "the wrong way round", run._replace(awake=[1.0 - v for v in run.awake])),
+        (
+            f"the step of the {name} uses the loss 1/2 (prediction - y)^2 itself in place of its "
+            "derivative, prediction - y",
+            run._replace(e=run.e**2 / 2),
+        ),
+        (
+            f"the step of the {name} uses (prediction - y)^2 in place of prediction - y",
+            run._replace(e=run.e**2),
+        ),
+        (
+            f"the step of the {name} uses the size of the error without its sign",
+            run._replace(e=abs(run.e)),
+        ),
+        (
+            f"the step of the {name} uses the prediction in place of prediction - y",
+            run._replace(e=run.e + case.y),
+        ),
+        (
+            f"the step of the {name} lets only sleeping hidden units learn: the ReLU's derivative is "
+            "the wrong way round",
+            run._replace(awake=[1.0 - v for v in run.awake]),
+        ),
     ]
     for words, wrong in passes:
         yield words, moved(case, group, gradients(case, wrong)[group])
@@ -138,82 +172,140 @@ def wrong_hidden(case):
     rows = zip(case.W2, run.awake, strict=True)
     weighted = [(w, awake) for w, awake in rows]
     per_unit = [
-        ("the hidden weights' gradient leaves out the ReLU's derivative, so sleeping units learn",
-         [run.e * w for w, _ in weighted]),
-        ("the hidden weights' gradient leaves out the output weights",
-         [run.e * awake for _, awake in weighted]),
-        ("the hidden weights' gradient leaves out the output weights and the ReLU's derivative",
-         [run.e] * 3),
-        ("the hidden weights' gradient leaves out the error, prediction - y",
-         [w * awake for w, awake in weighted]),
-        ("the hidden weights' gradient multiplies by what the hidden units give on in place of the "
-         "ReLU's derivative", [run.e * w * a for (w, _), a in zip(weighted, run.a, strict=True)]),
-        ("the hidden weights' gradient is added up over the hidden units: each unit has its own",
-         [sum(run.e * w * awake for w, awake in weighted)] * 3),
-        ("the hidden weights' gradient is the ReLU's derivative of the error, not the error times the "
-         "ReLU's derivative", [float(run.e * w > 0) for w, _ in weighted]),
-        ("the hidden weights' gradient adds the output weights up before it reaches the units",
-         [run.e * sum(case.W2) * awake for _, awake in weighted]),
+        (
+            "the hidden weights' gradient leaves out the ReLU's derivative, so sleeping units learn",
+            [run.e * w for w, _ in weighted],
+        ),
+        (
+            "the hidden weights' gradient leaves out the output weights",
+            [run.e * awake for _, awake in weighted],
+        ),
+        (
+            "the hidden weights' gradient leaves out the output weights and the ReLU's derivative",
+            [run.e] * 3,
+        ),
+        (
+            "the hidden weights' gradient leaves out the error, prediction - y",
+            [w * awake for w, awake in weighted],
+        ),
+        (
+            "the hidden weights' gradient multiplies by what the hidden units give on in place of the "
+            "ReLU's derivative",
+            [run.e * w * a for (w, _), a in zip(weighted, run.a, strict=True)],
+        ),
+        (
+            "the hidden weights' gradient is added up over the hidden units: each unit has its own",
+            [sum(run.e * w * awake for w, awake in weighted)] * 3,
+        ),
+        (
+            "the hidden weights' gradient is the ReLU's derivative of the error, not the error times the "
+            "ReLU's derivative",
+            [float(run.e * w > 0) for w, _ in weighted],
+        ),
+        (
+            "the hidden weights' gradient adds the output weights up before it reaches the units",
+            [run.e * sum(case.W2) * awake for _, awake in weighted],
+        ),
     ]
     after = later(case)
-    yield ("the hidden weights were updated with the output weights of after the step",
-           moved(case, "W1", gradients(case, run, W2=after.W2)["W1"]))
+    yield (
+        "the hidden weights were updated with the output weights of after the step",
+        moved(case, "W1", gradients(case, run, W2=after.W2)["W1"]),
+    )
     for words, unit in per_unit:
         yield words, moved(case, "W1", [d * side for d in unit for side in x])
-    yield ("the hidden weights' gradient has x1 and x2 the wrong way round",
-           moved(case, "W1", gradients(case, run, x=(x[1], x[0]))["W1"]))
-    yield ("the hidden weights' gradient leaves out the inputs x1 and x2",
-           moved(case, "W1", gradients(case, run, x=(1.0, 1.0))["W1"]))
-    yield ("the error is worked out anew after the output weights have moved",
-           moved(case, "W1", gradients(after, forward(after))["W1"]))
+    yield (
+        "the hidden weights' gradient has x1 and x2 the wrong way round",
+        moved(case, "W1", gradients(case, run, x=(x[1], x[0]))["W1"]),
+    )
+    yield (
+        "the hidden weights' gradient leaves out the inputs x1 and x2",
+        moved(case, "W1", gradients(case, run, x=(1.0, 1.0))["W1"]),
+    )
+    yield (
+        "the error is worked out anew after the output weights have moved",
+        moved(case, "W1", gradients(after, forward(after))["W1"]),
+    )
 
 
 def wrong_output(case):
     run = forward(case)
     z = forward(case, relu=False).a
-    yield ("the output weights' gradient uses what goes into the hidden units in place of what they "
-           "give on: the ReLU is missing there", moved(case, "W2", [run.e * v for v in z]))
-    yield ("the output weights' gradient leaves out what the hidden units give on",
-           moved(case, "W2", [run.e] * 3))
-    yield ("the output weights' gradient leaves out the error, prediction - y",
-           moved(case, "W2", run.a))
-    yield ("the output weights' gradient has the output weights themselves in it",
-           moved(case, "W2", [run.e * w * a for w, a in zip(case.W2, run.a, strict=True)]))
-    yield ("the output weights' gradient adds the hidden units up",
-           moved(case, "W2", [run.e * sum(run.a)] * 3))
-    yield ("the output weights' gradient has the prediction in place of what the hidden units give on",
-           moved(case, "W2", [run.e * (run.e + case.y)] * 3))
+    yield (
+        "the output weights' gradient uses what goes into the hidden units in place of what they "
+        "give on: the ReLU is missing there",
+        moved(case, "W2", [run.e * v for v in z]),
+    )
+    yield (
+        "the output weights' gradient leaves out what the hidden units give on",
+        moved(case, "W2", [run.e] * 3),
+    )
+    yield (
+        "the output weights' gradient leaves out the error, prediction - y",
+        moved(case, "W2", run.a),
+    )
+    yield (
+        "the output weights' gradient has the output weights themselves in it",
+        moved(case, "W2", [run.e * w * a for w, a in zip(case.W2, run.a, strict=True)]),
+    )
+    yield (
+        "the output weights' gradient adds the hidden units up",
+        moved(case, "W2", [run.e * sum(run.a)] * 3),
+    )
+    yield (
+        "the output weights' gradient has the prediction in place of what the hidden units give on",
+        moved(case, "W2", [run.e * (run.e + case.y)] * 3),
+    )
     for group, words in (("W1", "hidden weights"), ("b", "biases")):
         after = later(case, group)
-        yield (f"the output weights were updated with the {words} of after the step",
-               moved(case, "W2", gradients(after, forward(after))["W2"]))
+        yield (
+            f"the output weights were updated with the {words} of after the step",
+            moved(case, "W2", gradients(after, forward(after))["W2"]),
+        )
     both = later(later(case, "W1"), "b")._replace(b=right_step(case, "b"))
-    yield ("the output weights were updated with the hidden weights and biases of after the step",
-           moved(case, "W2", gradients(both, forward(both))["W2"]))
+    yield (
+        "the output weights were updated with the hidden weights and biases of after the step",
+        moved(case, "W2", gradients(both, forward(both))["W2"]),
+    )
 
 
 def wrong_biases(case):
     run = forward(case)
     weighted = list(zip(case.W2, run.awake, strict=True))
     units = [
-        ("the bias gradient leaves out the ReLU's derivative, so sleeping units learn",
-         [run.e * w for w, _ in weighted]),
-        ("the bias gradient leaves out the output weights", [run.e * awake for _, awake in weighted]),
+        (
+            "the bias gradient leaves out the ReLU's derivative, so sleeping units learn",
+            [run.e * w for w, _ in weighted],
+        ),
+        (
+            "the bias gradient leaves out the output weights",
+            [run.e * awake for _, awake in weighted],
+        ),
         ("the bias gradient is the error of the output, not that of the hidden units", [run.e] * 3),
         ("the bias gradient leaves out the error, prediction - y", [w * s for w, s in weighted]),
-        ("the bias gradient adds up over the hidden units: each unit has its own",
-         [sum(run.e * w * s for w, s in weighted)] * 3),
-        ("the bias gradient is the ReLU's derivative of the error, not the error times the ReLU's derivative",
-         [float(run.e * w > 0) for w, _ in weighted]),
-        ("the bias gradient is multiplied by what the hidden units give on",
-         [run.e * w * a for w, a in zip(case.W2, run.a, strict=True)]),
+        (
+            "the bias gradient adds up over the hidden units: each unit has its own",
+            [sum(run.e * w * s for w, s in weighted)] * 3,
+        ),
+        (
+            "the bias gradient is the ReLU's derivative of the error, not the error times the ReLU's derivative",
+            [float(run.e * w > 0) for w, _ in weighted],
+        ),
+        (
+            "the bias gradient is multiplied by what the hidden units give on",
+            [run.e * w * a for w, a in zip(case.W2, run.a, strict=True)],
+        ),
         ("the bias gradient is multiplied by x1", [run.e * w * s * case.x[0] for w, s in weighted]),
         ("the bias gradient is multiplied by x2", [run.e * w * s * case.x[1] for w, s in weighted]),
-        ("the bias gradient is multiplied by x1 + x2",
-         [run.e * w * s * sum(case.x) for w, s in weighted]),
+        (
+            "the bias gradient is multiplied by x1 + x2",
+            [run.e * w * s * sum(case.x) for w, s in weighted],
+        ),
         ("the biases are moved by the gradient of the output weights", [run.e * a for a in run.a]),
-        ("the biases were updated with the output weights of after the step",
-         gradients(case, run, W2=later(case).W2)["b"]),
+        (
+            "the biases were updated with the output weights of after the step",
+            gradients(case, run, W2=later(case).W2)["b"],
+        ),
     ]
     for words, gradient in units:
         yield words, moved(case, "b", gradient)
@@ -242,8 +334,10 @@ def wrong_predictions(case, x):
         ("predict leaves out the ReLU of the hidden units", predict(case, x, relu=False)),
         ("predict adds the biases after the ReLU", after_relu),
         ("predict adds the biases to the output", right + total),
-        ("predict adds the biases to the output, not to the hidden units",
-         predict(case, x, biases=False) + total),
+        (
+            "predict adds the biases to the output, not to the hidden units",
+            predict(case, x, biases=False) + total,
+        ),
         ("predict adds the biases twice", right + plain),
         ("predict subtracts the biases", predict(minus, x)),
         ("predict applies the ReLU to the output as well", max(0.0, right)),
@@ -251,12 +345,15 @@ def wrong_predictions(case, x):
         ("predict reads x1 for both inputs", predict(case, (x[0], x[0]))),
         ("predict reads x2 for both inputs", predict(case, (x[1], x[1]))),
         ("predict reads the hidden weights row by row into the wrong shape", predict(turned, x)),
-        ("predict uses the weights that a network starts with, not those it has now",
-         predict(ones, x)),
-        ("predict uses the weights that a network starts with, not those it has now",
-         predict(FIRST, x)),
-        ("predict leaves out the output weights",
-         predict(case._replace(W2=[1.0] * 3), x)),
+        (
+            "predict uses the weights that a network starts with, not those it has now",
+            predict(ones, x),
+        ),
+        (
+            "predict uses the weights that a network starts with, not those it has now",
+            predict(FIRST, x),
+        ),
+        ("predict leaves out the output weights", predict(case._replace(W2=[1.0] * 3), x)),
         ("predict rounds its result", float(round(right))),
         ("predict cuts its result off to a whole number", float(int(right))),
     ]

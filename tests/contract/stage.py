@@ -8,11 +8,11 @@ a second. A script that trains in a loop of its own is watched through hooks of 
 
 import collections
 import importlib
-import inspect
-import re
+import struct
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,12 +22,16 @@ from torch.nn.modules import module as hooks
 
 from tests.grading.judge import Mistake, blame, check, describe, remark, stopped
 
-TRAIN, TEST = 3000, 400   # room for batches of 256 in the tenth that is kept for dev, and in the test
-LONG_ENOUGH = 6.0         # seconds that a training loop of the script's own may run
-BLOCK = 7                 # side of the squares a picture consists of: they survive small augmentations
-PASSES = 3                # batches per epoch that are trained on
+TRAIN, TEST = (
+    3000,
+    400,
+)  # room for batches of 256 in the tenth that is kept for dev, and in the test
+LONG_ENOUGH = 6.0  # seconds that a training loop of the script's own may run
+BLOCK = 7  # side of the squares a picture consists of: they survive small augmentations
+OWN_OPTIONS = b"train_utils.argument_parser("  # tells a script that has this project's command line
+PASSES = 3  # batches per epoch that are trained on
 
-record = []     # Seen, one per batch of pictures that any model was shown
+record = []  # Seen, one per batch of pictures that any model was shown
 pending = collections.deque(maxlen=4)  # (Seen, its outputs) that still wait for their labels
 state = {"started": None, "own loop": False, "performed": False, "error": None, "data": None}
 
@@ -35,8 +39,8 @@ state = {"started": None, "own loop": False, "performed": False, "error": None, 
 class Seen(NamedTuple):
     model: torch.nn.Module
     training: bool
-    x: torch.Tensor      # (N, ...)
-    labels: list         # per head an (N,) tensor, or None where they were not seen
+    x: torch.Tensor  # (N, ...)
+    labels: list  # per head an (N,) tensor, or None where they were not seen
 
 
 class LongEnough(BaseException):
@@ -70,17 +74,28 @@ def prepare(file, heads, shape):
     """
     data = make_data(shape, heads)
     state["data"] = (data, heads, shape)
+    state["own options"] = OWN_OPTIONS in file.read_bytes()
+    watch()
+    if state["own options"]:  # it is quick and knows --data-dir: nothing has to be replaced
+        return
     module_for("utils").get_MNIST_data = lambda *_, **__: copies(data)
     if heads == 2:
         module_for("utils_multiMNIST").get_data = lambda *_, **__: copies(data)
-    # A script with this project's command line trains with options that only its own train_utils
-    # has; it is quick already, and the hooks see enough.
-    if not re.search(rb"def main\(argv", file.read_bytes()):
-        train_utils = module_for("train_utils")
-        for function in (batchify_data, run_epoch, train_model, compute_accuracy):
-            setattr(train_utils, function.__name__, function)
-        train_utils.Flatten = torch.nn.Flatten
-    watch()
+    train_utils = module_for("train_utils")
+    for function in (batchify_data, run_epoch, train_model, compute_accuracy):
+        setattr(train_utils, function.__name__, function)
+    train_utils.Flatten = torch.nn.Flatten
+
+
+def write_idx(folder):
+    """Writes the data of one digit as MNIST's four files."""
+    for half, x, y in zip(
+        ("train", "t10k"), *(make_data((28, 28), 1)[i::2] for i in (0, 1)), strict=True
+    ):
+        for kind, array in (("images-idx3", (x * 255).reshape(-1, 28, 28)), ("labels-idx1", y)):
+            header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+            content = header + array.round().astype(np.uint8).tobytes()
+            (folder / f"{half}-{kind}-ubyte").write_bytes(content)
 
 
 def copies(data):
@@ -94,7 +109,9 @@ def module_for(name):
     except BaseException as error:
         spare = sys.modules.get("the project's " + name)
         check(spare is not None, f"{name}.py cannot be imported: {describe(error)}")
-        remark(f"its {name}.py cannot be imported, so the project's own was used: {describe(error)}")
+        remark(
+            f"its {name}.py cannot be imported, so the project's own was used: {describe(error)}"
+        )
         sys.modules[name] = spare
         return spare
 
@@ -104,7 +121,7 @@ def batchify_data(x_data, y_data, batch_size, **_):
     x = torch.as_tensor(np.asarray(x_data), dtype=torch.float32)
     y = torch.as_tensor(np.asarray(y_data), dtype=torch.int64)
     ends = range(batch_size, len(x) + 1, batch_size)
-    return [{"x": x[end - batch_size:end], "y": y[..., end - batch_size:end]} for end in ends]
+    return [{"x": x[end - batch_size : end], "y": y[..., end - batch_size : end]} for end in ends]
 
 
 def compute_accuracy(predictions, y):
@@ -114,10 +131,15 @@ def compute_accuracy(predictions, y):
 def run_epoch(data, model, optimizer=None, *_, **__):
     """Trains on a few batches of `data`, or evaluates on them; records all of them."""
     losses, accuracies = [], []
-    check(optimizer is not None or not model.training, "run_epoch gets a model in training mode and no "
-          "optimizer: model.eval() is missing where a set is only read")
+    check(
+        optimizer is not None or not model.training,
+        "run_epoch gets a model in training mode and no "
+        "optimizer: model.eval() is missing where a set is only read",
+    )
     for batch in data:
-        labels = list(batch["y"]) if len(batch["y"]) == 2 and batch["x"].shape[0] != 2 else [batch["y"]]
+        labels = (
+            list(batch["y"]) if len(batch["y"]) == 2 and batch["x"].shape[0] != 2 else [batch["y"]]
+        )
         record.append(Seen(model, model.training, batch["x"], labels))
     state["own loop"] = True
     try:
@@ -133,8 +155,11 @@ def run_epoch(data, model, optimizer=None, *_, **__):
 def step(batch, model, optimizer, losses, accuracies):
     x, y = batch["x"], batch["y"]
     outs = model(x)
-    pairs = [(outs, y)] if isinstance(outs, torch.Tensor) and outs.dim() == 2 else list(
-        zip(outs, y, strict=True))
+    pairs = (
+        [(outs, y)]
+        if isinstance(outs, torch.Tensor) and outs.dim() == 2
+        else list(zip(outs, y, strict=True))
+    )
     loss = sum(F.cross_entropy(out, labels) for out, labels in pairs) / len(pairs)
     losses.append([F.cross_entropy(out, labels).item() for out, labels in pairs])
     accuracies.append([compute_accuracy(out.argmax(1), labels) for out, labels in pairs])
@@ -147,8 +172,9 @@ def step(batch, model, optimizer, losses, accuracies):
 def train_model(train_data, dev_data, model, lr=0.01, momentum=0.9, nesterov=False, *_, **__):
     """One short epoch, evaluated on dev."""
     with blame("train_model's optimizer"):
-        optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum,
-                                    nesterov=bool(nesterov and momentum))
+        optimizer = torch.optim.SGD(
+            model.parameters(), lr=lr, momentum=momentum, nesterov=bool(nesterov and momentum)
+        )
     run_epoch(train_data, model.train(), optimizer)
     return run_epoch(dev_data, model.eval(), optimizer)[1]
 
@@ -205,17 +231,24 @@ def perform(module):
 
 def run_main(module):
     """Calls main() as the command line would; a script without one has run when it was imported."""
-    check(not stopped, f"the import of {module.__name__}.py stops with {stopped[0] if stopped else ''}")
+    check(
+        not stopped,
+        f"the import of {module.__name__}.py stops with {stopped[0] if stopped else ''}",
+    )
     main = getattr(module, "main", None)
     if main is None:
         check(record, f"{module.__name__}.py has no main() and trains nothing when it is imported")
         return
     with blame("main()"):
-        if "argv" in inspect.signature(main).parameters:  # a script with this project's command line
-            main(["--epochs", "1", "--limit", "1024", "--precision", "fp32", "--quiet", "--no-plots",
-                  "--output-dir", tempfile.mkdtemp()])
-        else:
+        if not state["own options"]:
             main()
+            return
+        folder = Path(tempfile.mkdtemp())
+        write_idx(folder)
+        options = {"--epochs": 1, "--limit": 1024, "--batch-size": 64, "--precision": "fp32",
+                   "--data-dir": folder, "--output-dir": folder / "run"}  # fmt: skip
+        listed = [str(part) for option in options.items() for part in option]
+        main([*listed, "--quiet", "--no-plots"])
 
 
 def check_run(module):
@@ -250,9 +283,13 @@ def check_pictures(module):
     seen, error = perform(module)
     seen = [entry for entry in seen if entry.x[0].numel() == shape[0] * shape[1]]
     if not any(entry.training for entry in seen):
-        raise error or Mistake("main() trains no model: no pictures go through one in training mode")
+        raise error or Mistake(
+            "main() trains no model: no pictures go through one in training mode"
+        )
     bank = torch.cat([fingerprint(train_x, shape), fingerprint(test_x, shape)])
-    labels = torch.as_tensor(np.concatenate([np.atleast_2d(train_y), np.atleast_2d(test_y)], axis=1))
+    labels = torch.as_tensor(
+        np.concatenate([np.atleast_2d(train_y), np.atleast_2d(test_y)], axis=1)
+    )
     trained = [entry for entry in seen if entry.training]
     evaluated = [entry for entry in seen if not entry.training]
     trained_on, looked_at = places(trained, bank, shape), places(evaluated, bank, shape)
@@ -268,14 +305,20 @@ def check_pictures(module):
 
 def check_split(trained_on, looked_at):
     test = int((trained_on >= TRAIN).sum())
-    check(test == 0, f"the network is trained on pictures of the test set: {test} of the "
-                     f"{len(trained_on)} pictures shown in training")
+    check(
+        test == 0,
+        f"the network is trained on pictures of the test set: {test} of the "
+        f"{len(trained_on)} pictures shown in training",
+    )
     known = set(trained_on.tolist()) - {-1}
     dev = [place for place in looked_at.tolist() if 0 <= place < TRAIN]
     both = sum(place in known for place in dev)
     # A look at the training data in eval mode is no mistake as long as others are looked at as well.
-    check(not dev or both <= 0.95 * len(dev), f"the dev set is part of the training set: {both} of the "
-          f"{len(dev)} dev pictures were trained on. The last tenth of the training data is kept for dev")
+    check(
+        not dev or both <= 0.95 * len(dev),
+        f"the dev set is part of the training set: {both} of the "
+        f"{len(dev)} dev pictures were trained on. The last tenth of the training data is kept for dev",
+    )
 
 
 def check_labels(entries, numbers, labels, heads, verb):
@@ -283,7 +326,7 @@ def check_labels(entries, numbers, labels, heads, verb):
     for head in range(heads):
         got, right, others, start = [], [], [], 0
         for entry in entries:
-            here = numbers[start:start + len(entry.x)]
+            here = numbers[start : start + len(entry.x)]
             start += len(entry.x)
             given = entry.labels[head] if head < len(entry.labels) else None
             if isinstance(given, torch.Tensor) and given.shape == here.shape:
@@ -298,8 +341,12 @@ def check_labels(entries, numbers, labels, heads, verb):
             continue
         share = f"{wrong} of {len(got)} labels differ from those of the data"
         names = ("first", "second")
-        check(heads == 1 or (got == others).float().mean() < 0.9,
-              f"the {names[head]} head {verb} the {names[1 - head]} digit's labels: {share}")
+        check(
+            heads == 1 or (got == others).float().mean() < 0.9,
+            f"the {names[head]} head {verb} the {names[1 - head]} digit's labels: {share}",
+        )
         owner = f" of the {names[head]} digit" if heads == 2 else ""
-        raise Mistake(f"the labels{owner} do not belong to the pictures: they were shuffled or cut apart "
-                      f"({share})")
+        raise Mistake(
+            f"the labels{owner} do not belong to the pictures: they were shuffled or cut apart "
+            f"({share})"
+        )

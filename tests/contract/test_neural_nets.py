@@ -15,8 +15,18 @@ import pytest
 
 from tests.contract import networks
 from tests.grading.judge import (
-    blame, check, close, common_mistake, first_difference, get, known_mistake, number, numbers, show,
-    sides, size,
+    blame,
+    check,
+    close,
+    common_mistake,
+    first_difference,
+    get,
+    known_mistake,
+    number,
+    numbers,
+    show,
+    sides,
+    size,
 )
 
 ATTRIBUTES = {"W1": "input_to_hidden_weights", "b": "biases", "W2": "hidden_to_output_weights"}
@@ -70,40 +80,54 @@ def compare_function(module, name, right, wrong, xs=(2.5, -1.5, 7, -3, 0.25, -0.
     place = first_difference(gots, [float(right(x)) for x in xs])
     if place is not None:
         words = known_mistake(gots, [(words, [float(f(x)) for x in xs]) for words, f in wrong])
-        check(False, f"{words + ': ' if words else ''}{name}({xs[place]}) is {show(gots[place])} where "
-                     f"{show(float(right(xs[place])))} is right")
+        check(
+            False,
+            f"{words + ': ' if words else ''}{name}({xs[place]}) is {show(gots[place])} where "
+            f"{show(float(right(xs[place])))} is right",
+        )
 
 
 @pytest.mark.points(2)
 def test_relu(module):
     """rectified_linear_unit is x above zero and 0 elsewhere"""
-    compare_function(module, "rectified_linear_unit", lambda x: max(0, x), [
-        ("it lets negative x through", lambda x: x),
-        ("it is 0 above zero, min for max", lambda x: min(0, x)),
-        ("the sign is the wrong way round", lambda x: max(0, -x)),
-        ("it is a leaky ReLU", lambda x: max(0.01 * x, x)),
-        ("it is abs(x)", abs),
-        ("it is capped at 1", lambda x: min(1, max(0, x))),
-        ("it is the derivative of the ReLU", lambda x: x > 0),
-        ("it is cut off to whole numbers", lambda x: max(0, int(x))),
-        ("it is a sigmoid", lambda x: 1 / (1 + math.exp(-x))),
-    ], xs=(2.5, -1.5, 0, 7, -3, 0.25, -0.5))
+    compare_function(
+        module,
+        "rectified_linear_unit",
+        lambda x: max(0, x),
+        [
+            ("it lets negative x through", lambda x: x),
+            ("it is 0 above zero, min for max", lambda x: min(0, x)),
+            ("the sign is the wrong way round", lambda x: max(0, -x)),
+            ("it is a leaky ReLU", lambda x: max(0.01 * x, x)),
+            ("it is abs(x)", abs),
+            ("it is capped at 1", lambda x: min(1, max(0, x))),
+            ("it is the derivative of the ReLU", lambda x: x > 0),
+            ("it is cut off to whole numbers", lambda x: max(0, int(x))),
+            ("it is a sigmoid", lambda x: 1 / (1 + math.exp(-x))),
+        ],
+        xs=(2.5, -1.5, 0, 7, -3, 0.25, -0.5),
+    )
 
 
 @pytest.mark.points(2)
 def test_relu_derivative(module):
     """rectified_linear_unit_derivative is 1 above zero and 0 below"""
     name = "rectified_linear_unit_derivative"
-    compare_function(module, name, lambda x: x > 0, [
-        ("it is the ReLU itself", lambda x: max(0, x)),
-        ("it is 1 below zero as well", lambda x: 1),
-        ("0 and 1 are the wrong way round", lambda x: x < 0),
-        ("it is x", lambda x: x),
-        ("it is -1 below zero", lambda x: 1 if x > 0 else -1),
-        ("it is 1 only from 1 on", lambda x: x >= 1),
-        ("it is the derivative of a leaky ReLU", lambda x: 1 if x > 0 else 0.01),
-        ("it is always 0", lambda x: 0),
-    ])
+    compare_function(
+        module,
+        name,
+        lambda x: x > 0,
+        [
+            ("it is the ReLU itself", lambda x: max(0, x)),
+            ("it is 1 below zero as well", lambda x: 1),
+            ("0 and 1 are the wrong way round", lambda x: x < 0),
+            ("it is x", lambda x: x),
+            ("it is -1 below zero", lambda x: 1 if x > 0 else -1),
+            ("it is 1 only from 1 on", lambda x: x >= 1),
+            ("it is the derivative of a leaky ReLU", lambda x: 1 if x > 0 else 0.01),
+            ("it is always 0", lambda x: 0),
+        ],
+    )
     at_zero = number(call(getattr(module, name), 0), f"{name}(0)")
     check(0 <= at_zero <= 1, f"{name}(0) is {show(at_zero)} where 0 is right")
 
@@ -118,10 +142,18 @@ def test_output_activation(module):
         ("it is a tanh", math.tanh),
         ("it is always 0", lambda x: 0),
     ]
-    compare_function(module, "output_layer_activation", lambda x: x,
-                     [*wrong, ("it is its derivative", lambda x: 1)])
-    compare_function(module, "output_layer_activation_derivative", lambda x: 1,
-                     [("it is the activation itself", lambda x: x), *wrong])
+    compare_function(
+        module,
+        "output_layer_activation",
+        lambda x: x,
+        [*wrong, ("it is its derivative", lambda x: 1)],
+    )
+    compare_function(
+        module,
+        "output_layer_activation_derivative",
+        lambda x: 1,
+        [("it is the activation itself", lambda x: x), *wrong],
+    )
 
 
 @pytest.mark.points(2)
@@ -132,8 +164,10 @@ def test_start(module):
         attribute = ATTRIBUTES[group]
         parameters = get(network, attribute, "NeuralNetwork()")
         right = SHAPES[group]
-        check(size(parameters) == right, f"{attribute} is {sides(size(parameters))} where "
-                                         f"{sides(right)} is right")
+        check(
+            size(parameters) == right,
+            f"{attribute} is {sides(size(parameters))} where {sides(right)} is right",
+        )
         for got in numbers(parameters, attribute):
             check(got == value, f"{attribute} starts with {show(got)} where {show(value)} is right")
     for attribute, right in (("learning_rate", 0.001), ("epochs_to_train", 10)):
@@ -141,8 +175,10 @@ def test_start(module):
         check(close(got, right), f"{attribute} is {show(got)} where {show(right)} is right")
     for attribute, right in (("training_points", TRAINING), ("testing_points", TESTING)):
         points = get(network, attribute, "NeuralNetwork()")
-        check(numbers(points, attribute) == numbers(right, attribute),
-              f"{attribute} is {points!r} where {right!r} is right")
+        check(
+            numbers(points, attribute) == numbers(right, attribute),
+            f"{attribute} is {points!r} where {right!r} is right",
+        )
 
 
 @pytest.mark.points(1)
@@ -152,8 +188,11 @@ def test_networks_share_nothing(module):
     second = new_network(module)
     for group, start in (("W1", 1.0), ("W2", 1.0), ("b", 0.0)):
         got = numbers(getattr(second, ATTRIBUTES[group]), ATTRIBUTES[group])
-        check(got == [start] * len(got), "two networks share their parameters: after one is trained, "
-              f"{ATTRIBUTES[group]} of a new one starts with {show(got[0])} where {show(start)} is right")
+        check(
+            got == [start] * len(got),
+            "two networks share their parameters: after one is trained, "
+            f"{ATTRIBUTES[group]} of a new one starts with {show(got[0])} where {show(start)} is right",
+        )
 
 
 def compare_prediction(module, cases):
@@ -165,8 +204,10 @@ def compare_prediction(module, cases):
         rights.append([networks.predict(case, x)])
         candidates.append(networks.wrong_predictions(case, x))
         for group in ATTRIBUTES:
-            check(close(parameters_of(network, group), networks.flat(case, group)),
-                  f"predict changes the {networks.NAMES[group]}: only train may")
+            check(
+                close(parameters_of(network, group), networks.flat(case, group)),
+                f"predict changes the {networks.NAMES[group]}: only train may",
+            )
     for (_, x), got, right in zip(cases, gots, rights, strict=True):
         if not close(got, right):
             words = common_mistake(gots, candidates) or "predict is wrong"
@@ -182,8 +223,11 @@ def test_predict_at_the_start(module):
 @pytest.mark.points(4)
 def test_predict(module):
     """predict sends x through weights, biases and the ReLU"""
-    compare_prediction(module, [(networks.ASLEEP, x) for x in ((2, 3), (3, 1), (1, 4))]
-                       + [(networks.NEGATIVE, x) for x in ((1, 2), (4, 3))])
+    compare_prediction(
+        module,
+        [(networks.ASLEEP, x) for x in ((2, 3), (3, 1), (1, 4))]
+        + [(networks.NEGATIVE, x) for x in ((1, 2), (4, 3))],
+    )
 
 
 def move_of(module, case, group):
@@ -195,9 +239,11 @@ def move_of(module, case, group):
     after = getattr(network, attribute)
     got = parameters_of(network, group)
     before = networks.flat(case, group)
-    check(len(got) == len(before),
-          f"{attribute} is {sides(shape)} before train and {sides(size(after))} after it: * multiplies "
-          "matrices for np.matrix but element by element for arrays, and broadcasting fills up the rest")
+    check(
+        len(got) == len(before),
+        f"{attribute} is {sides(shape)} before train and {sides(size(after))} after it: * multiplies "
+        "matrices for np.matrix but element by element for arrays, and broadcasting fills up the rest",
+    )
     return difference(got, before)
 
 
@@ -213,8 +259,12 @@ def compare_step(module, group):
         before = networks.flat(case, group)
         gots.append(move_of(module, case, group))
         rights.append(difference(networks.right_step(case, group), before))
-        candidates.append([(words, difference(values, before))
-                           for words, values in networks.wrong_steps(case, group)])
+        candidates.append(
+            [
+                (words, difference(values, before))
+                for words, values in networks.wrong_steps(case, group)
+            ]
+        )
     for case, got, right in zip(networks.STEPS, gots, rights, strict=True):
         place = first_difference(got, right, **tolerances)
         if place is None:
@@ -223,8 +273,11 @@ def compare_step(module, group):
         words = words or f"the step of the {networks.NAMES[group]} is wrong"
         index = f"[{place // 2}, {place % 2}]" if group == "W1" else f"[{place}]"
         old = networks.flat(case, group)[place]
-        check(False, f"{words}: after train{(*case.x, case.y)} {ATTRIBUTES[group]}{index} is "
-                     f"{show(old + got[place])} where {show(old + right[place])} is right (it was {show(old)})")
+        check(
+            False,
+            f"{words}: after train{(*case.x, case.y)} {ATTRIBUTES[group]}{index} is "
+            f"{show(old + got[place])} where {show(old + right[place])} is right (it was {show(old)})",
+        )
 
 
 @pytest.mark.points(5)
@@ -256,12 +309,16 @@ def test_learning_rate(module):
         got = numbers(network.hidden_to_output_weights, "hidden_to_output_weights")
         moves.append(got[0] - networks.ASLEEP.W2[0])
     check(moves[0] != 0 or moves[1] != 0, "train moves nothing, at whatever learning rate")
-    check(not close(moves[0], moves[1], relative=1e-3),
-          "the learning rate is written into train: with self.learning_rate twice as high the step "
-          f"is still {show(moves[1])} where {show(2 * moves[0])} is right")
-    check(close(moves[1], 2 * moves[0], relative=1e-2),
-          "train does not multiply by self.learning_rate once: with a rate twice as high the step of a "
-          f"weight is {show(moves[1])} where {show(2 * moves[0])} is right")
+    check(
+        not close(moves[0], moves[1], relative=1e-3),
+        "the learning rate is written into train: with self.learning_rate twice as high the step "
+        f"is still {show(moves[1])} where {show(2 * moves[0])} is right",
+    )
+    check(
+        close(moves[1], 2 * moves[0], relative=1e-2),
+        "train does not multiply by self.learning_rate once: with a rate twice as high the step of a "
+        f"weight is {show(moves[1])} where {show(2 * moves[0])} is right",
+    )
 
 
 @pytest.mark.points(2)
@@ -274,13 +331,19 @@ def test_train_neural_network(module):
         network.train = lambda x1, x2, y, seen=seen: seen.append((float(x1), float(x2), float(y)))
         call(network.train_neural_network)
         right = 4 * epochs
-        check(len(seen) != 40 or right == 40, "the number of epochs is written into "
-              "train_neural_network: with epochs_to_train = 3 train is still called 40 times, not 12")
-        check(len(seen) == right, f"with epochs_to_train = {epochs} train is called {len(seen)} times "
-                                  f"where {right} is right: 4 points, {epochs} times")
+        check(
+            len(seen) != 40 or right == 40,
+            "the number of epochs is written into "
+            "train_neural_network: with epochs_to_train = 3 train is still called 40 times, not 12",
+        )
+        check(
+            len(seen) == right,
+            f"with epochs_to_train = {epochs} train is called {len(seen)} times "
+            f"where {right} is right: 4 points, {epochs} times",
+        )
         points = sorted((float(x1), float(x2), float(y)) for (x1, x2), y in TRAINING)
         for epoch in range(epochs):
-            got = sorted(seen[4 * epoch:4 * epoch + 4])
+            got = sorted(seen[4 * epoch : 4 * epoch + 4])
             check(got == points, f"in epoch {epoch + 1} train gets the points {got}, not {points}")
 
 
@@ -291,8 +354,11 @@ def test_it_learns(module):
     call(network.train_neural_network)
     for x1, x2 in TESTING:
         got = number(call(network.predict, x1, x2), f"predict({x1}, {x2})")
-        check(abs(got - 7 * x1) < 0.1, f"after train_neural_network predict({x1}, {x2}) is {show(got)} "
-                                       f"where {7 * x1} within 0.1 is right")
+        check(
+            abs(got - 7 * x1) < 0.1,
+            f"after train_neural_network predict({x1}, {x2}) is {show(got)} "
+            f"where {7 * x1} within 0.1 is right",
+        )
 
 
 def report_of(module, error):
@@ -310,13 +376,21 @@ def test_report(module):
     """test_neural_network prints each point and whether the prediction is within 0.1 of 7 x1"""
     outputs = {error: report_of(module, error) for error in (0.05, -0.05, 0.5, -0.5)}
     for x1, x2 in TESTING:
-        check(re.search(rf"\b{x1}\b\D+\b{x2}\b", outputs[0.05]),
-              f"test_neural_network does not print the point ({x1}, {x2})")
+        check(
+            re.search(rf"\b{x1}\b\D+\b{x2}\b", outputs[0.05]),
+            f"test_neural_network does not print the point ({x1}, {x2})",
+        )
     verdicts = {error: re.sub(r"[\d.e+-]+", "", text) for error, text in outputs.items()}
-    check(verdicts[0.05] != verdicts[0.5],
-          "test_neural_network says the same of a prediction 0.05 off, which passes, and of one 0.5 off")
-    check(verdicts[-0.5] == verdicts[0.5],
-          "test_neural_network lets a prediction pass that is 0.5 too low: it is abs(prediction - 7 x1) "
-          "that has to be below 0.1")
-    check(verdicts[-0.05] == verdicts[0.05],
-          "test_neural_network fails a prediction that is 0.05 too low: abs(prediction - 7 x1) < 0.1 passes")
+    check(
+        verdicts[0.05] != verdicts[0.5],
+        "test_neural_network says the same of a prediction 0.05 off, which passes, and of one 0.5 off",
+    )
+    check(
+        verdicts[-0.5] == verdicts[0.5],
+        "test_neural_network lets a prediction pass that is 0.5 too low: it is abs(prediction - 7 x1) "
+        "that has to be below 0.1",
+    )
+    check(
+        verdicts[-0.05] == verdicts[0.05],
+        "test_neural_network fails a prediction that is 0.05 too low: abs(prediction - 7 x1) < 0.1 passes",
+    )

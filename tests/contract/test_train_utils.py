@@ -11,8 +11,21 @@ from torch import nn
 
 from tests.contract import epochs
 from tests.grading.judge import (
-    Mistake, blame, check, close, common_mistake, describe, first_difference, get, known_mistake, number, numbers,
-    remark, show, sides, size,
+    Mistake,
+    blame,
+    check,
+    close,
+    common_mistake,
+    describe,
+    first_difference,
+    get,
+    known_mistake,
+    number,
+    numbers,
+    remark,
+    show,
+    sides,
+    size,
 )
 
 FILE = "train_utils.py"
@@ -24,8 +37,10 @@ def run(module, data, model, optimizer):
     """run_epoch's answer as flat numbers: [loss, accuracy], or two losses and two accuracies."""
     answer = get(module, "run_epoch", FILE)(data, model, optimizer)
     what = "what run_epoch returns"
-    check(isinstance(answer, (tuple, list)) and len(answer) == 2,
-          f"{what} is not a pair of loss and accuracy")
+    check(
+        isinstance(answer, (tuple, list)) and len(answer) == 2,
+        f"{what} is not a pair of loss and accuracy",
+    )
     right = 2 * model.heads
     flat = numbers(answer, what)
     check(len(flat) == right, f"{what} holds {len(flat)} numbers where {right} are right")
@@ -60,8 +75,10 @@ def test_flatten(module):
         with blame(f"Flatten() of a {sides(shape)} tensor"):
             got = nn.Sequential(layer)(x)
         right = (shape[0], int(np.prod(shape[1:])))
-        check(size(got) == right, f"Flatten makes {sides(size(got))} of {sides(shape)} where "
-                                  f"{sides(right)} is right")
+        check(
+            size(got) == right,
+            f"Flatten makes {sides(size(got))} of {sides(shape)} where {sides(right)} is right",
+        )
         check(numbers(got, "Flatten's output") == numbers(x, "x"), "Flatten changes the order")
 
 
@@ -87,24 +104,35 @@ def check_batch(batch, heads, batch_size):
     x, y = batch["x"], batch["y"]
     check(isinstance(x, torch.Tensor), f"a batch's 'x' is a {type(x).__name__}, not a tensor")
     check(x.dtype == torch.float32, f"a batch's 'x' is {x.dtype} where torch.float32 is right")
-    check(size(x) == (batch_size, 2, 3), f"a batch's 'x' is {sides(size(x))} where "
-                                         f"{batch_size} x 2 x 3 is right")
+    check(
+        size(x) == (batch_size, 2, 3),
+        f"a batch's 'x' is {sides(size(x))} where {batch_size} x 2 x 3 is right",
+    )
     places = [round((row[0] * 8) / 6) for row in x.reshape(batch_size, -1).tolist()]
     rows = [y] if heads == 1 else list(y)
-    check(len(rows) == heads, f"a batch's 'y' has {len(rows)} rows where 2 are right: one per digit")
+    check(
+        len(rows) == heads, f"a batch's 'y' has {len(rows)} rows where 2 are right: one per digit"
+    )
     for row, start in zip(rows, (100, 500), strict=False):
         check(isinstance(row, torch.Tensor), "a batch's 'y' holds no tensors")
         check(row.dtype == torch.int64, f"a batch's 'y' is {row.dtype} where torch.int64 is right")
-        check(size(row) == (batch_size,), f"a batch's 'y' is {sides(size(row))} where {batch_size} "
-                                          "labels are right")
+        check(
+            size(row) == (batch_size,),
+            f"a batch's 'y' is {sides(size(row))} where {batch_size} labels are right",
+        )
         right = [place + start for place in places]
         got = row.tolist()
         place = first_difference(got, right)
         if place is not None and start == 500 and got == [p + 100 for p in places]:
-            raise Mistake(f"the second row of labels is the first digit's again: {got[place]} where "
-                          f"{right[place]} is right")
-        check(place is None, "pictures and labels do not belong together: "
-              f"a picture with label {right[place or 0]} comes with label {got[place or 0]}")
+            raise Mistake(
+                f"the second row of labels is the first digit's again: {got[place]} where "
+                f"{right[place]} is right"
+            )
+        check(
+            place is None,
+            "pictures and labels do not belong together: "
+            f"a picture with label {right[place or 0]} comes with label {got[place or 0]}",
+        )
     return places
 
 
@@ -120,11 +148,15 @@ def check_batches(module, heads):
             return "reads one digit only"
         places = [p for batch in batches[:2] for p in check_batch(batch, heads, 3)]
         check(len(set(places)) == len(places), f"batchify_data uses picture {places[-1]} twice")
-        check(len(batches) >= 2, f"batchify_data makes {len(batches)} batches of 3 from 7 examples "
-                                 "where 2 are right")
+        check(
+            len(batches) >= 2,
+            f"batchify_data makes {len(batches)} batches of 3 from 7 examples where 2 are right",
+        )
         even = batches_of(module, 6, heads, 3, as_lists)
-        check(len(even) == 2, f"batchify_data makes {len(even)} batches of 3 from 6 examples where 2 "
-                              "are right")
+        check(
+            len(even) == 2,
+            f"batchify_data makes {len(even)} batches of 3 from 6 examples where 2 are right",
+        )
         all_places = sorted(p for batch in even for p in check_batch(batch, heads, 3))
         check(all_places == list(range(6)), f"batchify_data uses the pictures {all_places} of 6")
     return ""
@@ -158,13 +190,18 @@ def test_batches(module):
 @pytest.mark.points(1)
 def test_short_batch(module):
     """batchify_data drops the short last batch"""
+
     def one_kind(module, heads):
         batches = batches_of(module, 7, heads, 3)
         if heads == 2 and slices_the_pair(batches):
             return "reads one digit only"
-        check(len(batches) != 3, "the short last batch is kept: 3 batches where 7 examples make 2 of 3")
+        check(
+            len(batches) != 3,
+            "the short last batch is kept: 3 batches where 7 examples make 2 of 3",
+        )
         check(len(batches) == 2, f"7 examples make {len(batches)} batches of 3 where 2 are right")
         return ""
+
     for_each_kind(module, one_kind)
 
 
@@ -178,13 +215,22 @@ def test_accuracy(module):
         with blame("compute_accuracy"):
             answer = get(module, "compute_accuracy", FILE)(predictions, y)
         got, right = number(answer, "what compute_accuracy returns"), (8 - wrong) / 8
-        words = known_mistake([got], [
-            ("it counts the right ones: ", [8.0 - wrong]), ("it is in per cent: ", [100 * right]),
-            ("it is the share of mistakes: ", [1 - right]), ("it counts the mistakes: ", [wrong]),
-            ("it is 1 only if all are right: ", [float(wrong == 0)]),
-            ("it is cut off to a whole number: ", [float(int(right))])])
-        check(close(got, right), f"{words}compute_accuracy of {8 - wrong} right out of 8 is "
-                                 f"{show(got)} where {show(right)} is right")
+        words = known_mistake(
+            [got],
+            [
+                ("it counts the right ones: ", [8.0 - wrong]),
+                ("it is in per cent: ", [100 * right]),
+                ("it is the share of mistakes: ", [1 - right]),
+                ("it counts the mistakes: ", [wrong]),
+                ("it is 1 only if all are right: ", [float(wrong == 0)]),
+                ("it is cut off to a whole number: ", [float(int(right))]),
+            ],
+        )
+        check(
+            close(got, right),
+            f"{words}compute_accuracy of {8 - wrong} right out of 8 is "
+            f"{show(got)} where {show(right)} is right",
+        )
 
 
 @pytest.mark.points(4)
@@ -204,8 +250,11 @@ def test_training(module):
                 continue
             wrong = [list(epochs.wrong_epochs(heads, each)) for each in sets]
             words = common_mistake(gots, wrong, **TOLERANCES) or "run_epoch trains wrongly"
-            check(False, f"{words}: after {len(data)} batches of {HEADS[heads]} weight {place} is "
-                  f"{show(got[place])} where {show(right[place])} is right")
+            check(
+                False,
+                f"{words}: after {len(data)} batches of {HEADS[heads]} weight {place} is "
+                f"{show(got[place])} where {show(right[place])} is right",
+            )
 
 
 class WithDropout(epochs.Reader):
@@ -231,17 +280,25 @@ def test_evaluation(module):
             with blame(f"run_epoch in eval mode with optimizer {'given' if optimizer else 'None'}"):
                 run(module, data, model, optimizer)
             modes = [training for training, *_ in model.diary]
-            check(not any(modes), "run_epoch puts the model into training mode by itself: dropout works "
-                                  "while it evaluates")
+            check(
+                not any(modes),
+                "run_epoch puts the model into training mode by itself: dropout works "
+                "while it evaluates",
+            )
             place = first_difference(epochs.weights(model), before)
-            check(place is None, "run_epoch trains in eval mode: weight "
-                  f"{place} is {show(epochs.weights(model)[place or 0])} where "
-                  f"{show(before[place or 0])} was before")
+            check(
+                place is None,
+                "run_epoch trains in eval mode: weight "
+                f"{place} is {show(epochs.weights(model)[place or 0])} where "
+                f"{show(before[place or 0])} was before",
+            )
         model = (WithDropout() if heads == 1 else TwoWithDropout()).train()
         with blame("run_epoch in training"):
             run(module, epochs.examples(heads), model, epochs.sgd(model))
-        check(all(training for training, *_ in model.diary),
-              "run_epoch puts a model that is in training mode into eval mode: dropout never works")
+        check(
+            all(training for training, *_ in model.diary),
+            "run_epoch puts a model that is in training mode into eval mode: dropout never works",
+        )
 
 
 @pytest.mark.points(4)
@@ -258,9 +315,16 @@ def test_averages(module):
             if place is None:
                 continue
             words = known_mistake(got, epochs.wrong_averages(heads, data), **TOLERANCES)
-            names = ["loss", "accuracy"] if heads == 1 else ["loss 1", "loss 2", "accuracy 1", "accuracy 2"]
-            check(False, f"{words or 'run_epoch reports wrong averages'}: {names[place]} is "
-                  f"{show(got[place])} where {show(right[place])} is right")
+            names = (
+                ["loss", "accuracy"]
+                if heads == 1
+                else ["loss 1", "loss 2", "accuracy 1", "accuracy 2"]
+            )
+            check(
+                False,
+                f"{words or 'run_epoch reports wrong averages'}: {names[place]} is "
+                f"{show(got[place])} where {show(right[place])} is right",
+            )
 
 
 def train(module, heads, train_data, dev_data, **settings):
@@ -281,14 +345,23 @@ def test_train_model_passes(module):
         is_dev = [any(torch.equal(x, d) for d in dev_inputs) for _, x, _ in model.diary]
         entries = list(zip((training for training, *_ in model.diary), is_dev, strict=True))
         on_dev = entries.count((True, True))
-        check(on_dev == 0, "train_model is in training mode while it evaluates the dev data: "
-                           f"model.eval() is missing ({on_dev} dev batches, where 0 are right)")
+        check(
+            on_dev == 0,
+            "train_model is in training mode while it evaluates the dev data: "
+            f"model.eval() is missing ({on_dev} dev batches, where 0 are right)",
+        )
         quiet = entries.count((False, False))
         steps = entries.count((True, False))
-        check(steps > 0 or quiet == 0, "train_model trains in eval mode: model.train() is missing "
-                                       f"({quiet} batches of training data in eval mode)")
-        check(steps == 12, f"train_model passes {steps} batches of training data in training mode where "
-                           "12 are right: 3 batches, 4 epochs")
+        check(
+            steps > 0 or quiet == 0,
+            "train_model trains in eval mode: model.train() is missing "
+            f"({quiet} batches of training data in eval mode)",
+        )
+        check(
+            steps == 12,
+            f"train_model passes {steps} batches of training data in training mode where "
+            "12 are right: 3 batches, 4 epochs",
+        )
         check((False, True) in entries, "train_model never evaluates the dev data")
 
 
@@ -296,8 +369,11 @@ def test_train_model_passes(module):
 def test_train_model_optimizer(module):
     """train_model minimises with SGD at the lr, momentum and nesterov that it is given"""
     # The same batch twice in an epoch: the momentum shows in the second step, and no order matters.
-    settings = [{"lr": 0.1, "momentum": 0.0}, {"lr": 0.05, "momentum": 0.9},
-                {"lr": 0.05, "momentum": 0.9, "nesterov": True}]
+    settings = [
+        {"lr": 0.1, "momentum": 0.0},
+        {"lr": 0.05, "momentum": 0.9},
+        {"lr": 0.05, "momentum": 0.9, "nesterov": True},
+    ]
     for heads in offered(module)[:1]:
         data, dev = epochs.examples(heads, 2)[:1] * 2, epochs.examples(heads, 2)[1:]
         for chosen in settings:
@@ -307,11 +383,15 @@ def test_train_model_optimizer(module):
             place = first_difference(got, right, **TOLERANCES)
             if place is None:
                 continue
-            words = known_mistake(got, wrong_optimizers(module, heads, data, dev, chosen),
-                                  **TOLERANCES)
+            words = known_mistake(
+                got, wrong_optimizers(module, heads, data, dev, chosen), **TOLERANCES
+            )
             listed = ", ".join(f"{name}={value}" for name, value in chosen.items())
-            check(False, f"{words or 'train_model does not minimise with the SGD it is told'} ({listed}): "
-                  f"weight {place} is {show(got[place])} where {show(right[place])} is right")
+            check(
+                False,
+                f"{words or 'train_model does not minimise with the SGD it is told'} ({listed}): "
+                f"weight {place} is {show(got[place])} where {show(right[place])} is right",
+            )
 
 
 def weights_after(module, heads, batches, passes, make=torch.optim.SGD, anew=False, **settings):
@@ -347,17 +427,40 @@ def wrong_optimizers(module, heads, data, dev, chosen):
         ("train_model ignores momentum", data, 3, {"lr": rate}),
         ("train_model ignores momentum", data, 3, {**chosen, "momentum": 0.9}),
         ("train_model ignores lr and momentum", data, 3, {"lr": 0.01, "momentum": 0.9}),
-        ("train_model minimises with Adam, not SGD, so momentum means nothing", data, 3,
-         {"make": adam, "lr": rate}),
-        ("train_model minimises with Adam, not SGD, so momentum means nothing", data, 3, {"make": adam}),
-        ("train_model makes a new optimizer in every epoch, which forgets the momentum", data, 3,
-         {**chosen, "anew": True}),
-        ("train_model adds weight decay that nobody asked for", data, 3,
-         {**chosen, "weight_decay": 0.01}),
+        (
+            "train_model minimises with Adam, not SGD, so momentum means nothing",
+            data,
+            3,
+            {"make": adam, "lr": rate},
+        ),
+        (
+            "train_model minimises with Adam, not SGD, so momentum means nothing",
+            data,
+            3,
+            {"make": adam},
+        ),
+        (
+            "train_model makes a new optimizer in every epoch, which forgets the momentum",
+            data,
+            3,
+            {**chosen, "anew": True},
+        ),
+        (
+            "train_model adds weight decay that nobody asked for",
+            data,
+            3,
+            {**chosen, "weight_decay": 0.01},
+        ),
     ]
     if momentum:
-        ways.append((f"train_model ignores nesterov={nesterov}", data, 3,
-                     {**chosen, "nesterov": not nesterov}))
+        ways.append(
+            (
+                f"train_model ignores nesterov={nesterov}",
+                data,
+                3,
+                {**chosen, "nesterov": not nesterov},
+            )
+        )
     for words, batches, passes, settings in ways:
         yield words, weights_after(module, heads, batches, passes, **settings)
 
@@ -377,13 +480,18 @@ def test_train_model_answer(module):
             if id_of(x) in labels and not training:
                 pairs = zip(predictions, labels[id_of(x)], strict=True)
                 shares["dev"].append([(p == y).float().mean().item() for p, y in pairs])
-        passes = [shares["dev"][i:i + len(dev)] for i in range(0, len(shares["dev"]), len(dev))]
+        passes = [shares["dev"][i : i + len(dev)] for i in range(0, len(shares["dev"]), len(dev))]
         right = [sum(row[h] for row in rows) / len(rows) for rows in passes for h in range(heads)]
         right += [sum(sum(row) for row in rows) / len(rows) / heads for rows in passes]
         for got in numbers(answer, "what train_model returns"):
-            words = "it is in per cent: " if any(close(got, 100 * r, 1e-3) for r in right if r) else ""
-            check(any(close(got, r, 1e-3, 1e-4) for r in right), f"{words}train_model returns "
-                  f"{show(got)} where {show(right[-1])}, the accuracy on the dev data, is right")
+            words = (
+                "it is in per cent: " if any(close(got, 100 * r, 1e-3) for r in right if r) else ""
+            )
+            check(
+                any(close(got, r, 1e-3, 1e-4) for r in right),
+                f"{words}train_model returns "
+                f"{show(got)} where {show(right[-1])}, the accuracy on the dev data, is right",
+            )
 
 
 def id_of(x):

@@ -8,9 +8,11 @@ import contextlib
 import math
 import traceback
 
-MESSAGE_LENGTH = 600  # characters: three lines of a terminal say what is wrong, a screenful hides it
-remarks = []          # what is worth saying about the test that is running, without costing points
-stopped = []          # how the import of the learner's file ended, if with an error
+MESSAGE_LENGTH = (
+    600  # characters: three lines of a terminal say what is wrong, a screenful hides it
+)
+remarks = []  # what is worth saying about the test that is running, without costing points
+stopped = []  # how the import of the learner's file ended, if with an error
 
 
 class Mistake(AssertionError):
@@ -69,9 +71,9 @@ def describe(error):
 
 def one_line(text, length=MESSAGE_LENGTH):
     """`text` as one printable line that any file can hold: no control characters, no surrogates."""
-    text = "".join(letter if letter.isprintable() else " " for letter in str(text)[:4 * length])
+    text = "".join(letter if letter.isprintable() else " " for letter in str(text)[: 4 * length])
     text = " ".join(text.split())
-    return text if len(text) <= length else text[:length - 3] + "..."
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def numbers(value, what):
@@ -87,8 +89,10 @@ def numbers(value, what):
                 waiting.append(item.tolist())
             else:
                 check(item is not None, f"{what} is None: is a return missing?")
-                check(isinstance(item, (int, float)),
-                      f"{what} is of type {type(item).__name__}, not a number")
+                check(
+                    isinstance(item, (int, float)),
+                    f"{what} is of type {type(item).__name__}, not a number",
+                )
                 flat.append(float(item))
     return flat
 
@@ -113,7 +117,8 @@ def close(got, right, relative=1e-5, absolute=1e-7):
     """Whether two floats, or two lists of floats, agree."""
     if isinstance(right, (list, tuple)):
         return len(got) == len(right) and all(
-            close(a, b, relative, absolute) for a, b in zip(got, right, strict=True))
+            close(a, b, relative, absolute) for a, b in zip(got, right, strict=True)
+        )
     return math.isclose(got, right, rel_tol=relative, abs_tol=absolute)
 
 
@@ -148,7 +153,9 @@ def common_mistake(gots, candidates, **tolerances):
 
     gots: a list of floats per case; candidates: pairs of (words, list of floats) per case.
     """
-    matching = [[words for words, values in pairs if close(got, values, **tolerances)]
-                for got, pairs in zip(gots, candidates, strict=True)]
+    matching = [
+        [words for words, values in pairs if close(got, values, **tolerances)]
+        for got, pairs in zip(gots, candidates, strict=True)
+    ]
     everywhere = [words for words in matching[0] if all(words in others for others in matching)]
     return everywhere[0] if everywhere else ""

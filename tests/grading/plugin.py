@@ -32,8 +32,12 @@ class Grades:
 
 def pytest_addoption(parser):
     group = parser.getgroup("grading somebody's solution")
-    group.addoption("--submission", metavar="DIR", help="grade the solution in DIR, test nothing else")
-    group.addoption("--gradescope", metavar="FILE", help="write the grades to FILE as Gradescope wants them")
+    group.addoption(
+        "--submission", metavar="DIR", help="grade the solution in DIR, test nothing else"
+    )
+    group.addoption(
+        "--gradescope", metavar="FILE", help="write the grades to FILE as Gradescope wants them"
+    )
 
 
 def pytest_configure(config):
@@ -106,7 +110,9 @@ def pytest_sessionfinish(session):
     grades.stream.close()
     file = session.config.getoption("gradescope")
     if file:
-        report.write_gradescope(Path(file), list(grades.results.values()), time.monotonic() - grades.start)
+        report.write_gradescope(
+            Path(file), list(grades.results.values()), time.monotonic() - grades.start
+        )
 
 
 def pytest_terminal_summary(terminalreporter, config):

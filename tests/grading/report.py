@@ -57,16 +57,35 @@ def gradescope(results, seconds):
     tests = []
     for exercise, here in by_exercise(results).items():
         if here and not was_submitted(here):
-            tests.append({"name": f"{exercise}: not submitted", "score": 0, "output": "not submitted",
-                          "max_score": sum(r.points for r in here), "visibility": "visible"})
+            tests.append(
+                {
+                    "name": f"{exercise}: not submitted",
+                    "score": 0,
+                    "output": "not submitted",
+                    "max_score": sum(r.points for r in here),
+                    "visibility": "visible",
+                }
+            )
             continue
         for r in here:
             output = [r.message or "right", *(f"remark: {text}" for text in r.remarks)]
-            tests.append({"name": f"{exercise}: {r.title}", "score": r.points if r.passed else 0,
-                          "max_score": r.points, "status": "passed" if r.passed else "failed",
-                          "output": "\n".join(output), "visibility": "visible"})
-    return {"score": points(results)[0], "execution_time": round(seconds, 1), "output_format": "text",
-            "output": "\n".join(table(results)), "tests": tests}
+            tests.append(
+                {
+                    "name": f"{exercise}: {r.title}",
+                    "score": r.points if r.passed else 0,
+                    "max_score": r.points,
+                    "status": "passed" if r.passed else "failed",
+                    "output": "\n".join(output),
+                    "visibility": "visible",
+                }
+            )
+    return {
+        "score": points(results)[0],
+        "execution_time": round(seconds, 1),
+        "output_format": "text",
+        "output": "\n".join(table(results)),
+        "tests": tests,
+    }
 
 
 def write_gradescope(path, results, seconds):
@@ -77,8 +96,15 @@ def write_gradescope(path, results, seconds):
 def row(name, results):
     """A row of grades.csv as a dict; an exercise's points are empty where nothing was submitted."""
     reached, possible = points(results)
-    cells = {exercise: points(here)[0] if was_submitted(here) else ""
-             for exercise, here in by_exercise(results).items()}
+    cells = {
+        exercise: points(here)[0] if was_submitted(here) else ""
+        for exercise, here in by_exercise(results).items()
+    }
     mistake = first_mistake(results) if was_submitted(results) else "nothing was submitted"
-    return {"submission": name, **cells, "total": reached, "possible": possible,
-            "first_mistake": one_line(mistake, 300)}
+    return {
+        "submission": name,
+        **cells,
+        "total": reached,
+        "possible": possible,
+        "first_mistake": one_line(mistake, 300),
+    }

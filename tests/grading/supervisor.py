@@ -26,14 +26,26 @@ ROOT = Path(__file__).resolve().parents[2]
 EXERCISES = ["neural_nets", "train_utils", "nnet_fc", "nnet_cnn", "mlp", "conv"]
 SCRIPTS = EXERCISES[2:]
 NOT_LENT = [name for name in EXERCISES if name != "train_utils"]
-NOT_COPIED = [".*", "__pycache__", "venv", "Datasets", "runs", "tests", "node_modules", "site-packages"]
+NOT_COPIED = [
+    ".*",
+    "__pycache__",
+    "venv",
+    "Datasets",
+    "runs",
+    "tests",
+    "node_modules",
+    "site-packages",
+]
 LARGEST_COPY = 20 * 2**20  # bytes: somebody's weights, not somebody's code
 
 START_SECONDS = 120  # until PyTorch is imported, which a busy machine may take long for
-TEST_SECONDS = {True: 15.0, False: 4.0}  # of a script's main(), of any other test: they take 1 and 0.01
+TEST_SECONDS = {
+    True: 15.0,
+    False: 4.0,
+}  # of a script's main(), of any other test: they take 1 and 0.01
 IMPORT_SECONDS = 10.0
-ALL_SECONDS = 25.0   # of one submission, so that forty that hang are done in a quarter of an hour
-MOST_DEATHS = 2      # hangs or crashes in one exercise before its other tests are given up
+ALL_SECONDS = 25.0  # of one submission, so that forty that hang are done in a quarter of an hour
+MOST_DEATHS = 2  # hangs or crashes in one exercise before its other tests are given up
 
 
 @dataclasses.dataclass
@@ -71,9 +83,16 @@ def find_modules(folder):
     files = {}
     for exercise in EXERCISES:
         top = folder / f"{exercise}.py"
-        below = [path for depth in ("*/", "*/*/") for path in sorted(folder.glob(f"{depth}{exercise}.py"))
-                 if not any(Path(part).match(skip) for part in path.relative_to(folder).parts
-                            for skip in NOT_COPIED)]
+        below = [
+            path
+            for depth in ("*/", "*/*/")
+            for path in sorted(folder.glob(f"{depth}{exercise}.py"))
+            if not any(
+                Path(part).match(skip)
+                for part in path.relative_to(folder).parts
+                for skip in NOT_COPIED
+            )
+        ]
         found = [top] if top.is_file() else [path for path in below if path.is_file()]
         files[exercise] = found if exercise == "train_utils" else found[:1]
     return files
@@ -90,28 +109,53 @@ class Worker:
         self.space = Path(tempfile.mkdtemp(prefix="grading-"))
         kit = self.space / "kit"
         for part in ("grading", "contract"):
-            shutil.copytree(ROOT / "tests" / part, kit / "tests" / part,
-                            ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                ROOT / "tests" / part,
+                kit / "tests" / part,
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
         (kit / "tests/__init__.py").touch()
         (kit / "project").mkdir()
         for path in ROOT.glob("*.py"):
             if path.stem not in NOT_LENT:
                 shutil.copy(path, kit / "project")
         (self.space / "tmp").mkdir()
-        environment = {name: value for name, value in os.environ.items()
-                       if not name.startswith(("PYTHON", "PYTEST", "COV_"))}
-        one_thread = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PYTHON", "PYTEST", "COV_"))
+        }
+        one_thread = dict.fromkeys(
+            ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1"
+        )
         environment |= one_thread | {
-            "TMPDIR": str(self.space / "tmp"), "TEMP": str(self.space / "tmp"), "MPLBACKEND": "Agg",
-            "CUDA_VISIBLE_DEVICES": "", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
+            "TMPDIR": str(self.space / "tmp"),
+            "TEMP": str(self.space / "tmp"),
+            "MPLBACKEND": "Agg",
+            "CUDA_VISIBLE_DEVICES": "",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONIOENCODING": "utf-8",
+        }
         command = [sys.executable, str(kit / "tests/grading/worker.py")]
-        if any(b"matplotlib" in path.read_bytes() for path in self.folder.glob("*.py") if path.is_file()):
+        if any(
+            b"matplotlib" in path.read_bytes()
+            for path in self.folder.glob("*.py")
+            if path.is_file()
+        ):
             command.append("--with-matplotlib")
         self.process = subprocess.Popen(
-            command, cwd=self.space, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, start_new_session=True)
+            command,
+            cwd=self.space,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         self.inbox = queue.Queue(maxsize=1000)
-        threading.Thread(target=read_lines, args=(self.process.stdout, self.inbox), daemon=True).start()
+        threading.Thread(
+            target=read_lines, args=(self.process.stdout, self.inbox), daemon=True
+        ).start()
         if "ready" not in self.receive(START_SECONDS):
             raise RuntimeError("the worker does not start; try: python -c 'import torch, pytest'")
 
@@ -130,7 +174,11 @@ class Worker:
         copy = self.space / "submission"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.folder, copy, ignore=what_not_to_copy)
-        request = {"exercise": exercise, "tests": tests, "file": str(copy / file.relative_to(self.folder))}
+        request = {
+            "exercise": exercise,
+            "tests": tests,
+            "file": str(copy / file.relative_to(self.folder)),
+        }
         self.process.stdin.write((json.dumps(request) + "\n").encode())
         self.process.stdin.flush()
         child, on, limit = None, "", time.monotonic() + IMPORT_SECONDS
@@ -229,8 +277,12 @@ def grade(folder, exercises=EXERCISES, wanted=None, worker=None):
     worker.folder = folder
     try:
         for exercise in exercises:
-            chosen = [name for name in tests[exercise] if wanted is None or name in wanted[exercise]]
-            results = {name: Result(exercise, name, *tests[exercise][name], None) for name in chosen}
+            chosen = [
+                name for name in tests[exercise] if wanted is None or name in wanted[exercise]
+            ]
+            results = {
+                name: Result(exercise, name, *tests[exercise][name], None) for name in chosen
+            }
             for file in files[exercise]:
                 if chosen and worker.process is None:
                     worker.start()
@@ -249,8 +301,11 @@ def grade_file(worker, exercise, file, results, end):
     place = f"{file.relative_to(worker.folder)}: " if many else ""
     while waiting:
         if deaths >= MOST_DEATHS or time.monotonic() > end:
-            why = (f"this was not tried any more after {deaths} tests that hung or crashed"
-                   if deaths >= MOST_DEATHS else f"the submission has used up its {ALL_SECONDS:.0f} s")
+            why = (
+                f"this was not tried any more after {deaths} tests that hung or crashed"
+                if deaths >= MOST_DEATHS
+                else f"the submission has used up its {ALL_SECONDS:.0f} s"
+            )
             for name in waiting:
                 note(results[name], place + why)
             return

@@ -74,7 +74,10 @@ def load_tests():
     for path in sorted((KIT / "tests/contract").glob("test_*.py")):
         module = importlib.import_module("tests.contract." + path.stem)
         names = [name for name in vars(module) if name.startswith("test_")]
-        result[path.stem.removeprefix("test_")] = module, {name: vars(module)[name] for name in names}
+        result[path.stem.removeprefix("test_")] = (
+            module,
+            {name: vars(module)[name] for name in names},
+        )
     return result
 
 
@@ -102,7 +105,12 @@ def limit_resources():
         import resource
     except ImportError:  # Windows
         return
-    for kind, most in (("AS", MEMORY), ("FSIZE", LARGEST_FILE), ("CORE", 0), ("CPU", PROCESSOR_SECONDS)):
+    for kind, most in (
+        ("AS", MEMORY),
+        ("FSIZE", LARGEST_FILE),
+        ("CORE", 0),
+        ("CPU", PROCESSOR_SECONDS),
+    ):
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(getattr(resource, f"RLIMIT_{kind}"), (most, most))
 
@@ -133,8 +141,12 @@ def run_exercise(request, tests, project, say):
         start = time.perf_counter()
         remarks[:] = []
         message = error or run_test(functions[name], module, file.parent)
-        say(test=name, message=message, seconds=round(time.perf_counter() - start, 3),
-            remarks=[one_line(text, 300) for text in said + remarks][:5])
+        say(
+            test=name,
+            message=message,
+            seconds=round(time.perf_counter() - start, 3),
+            remarks=[one_line(text, 300) for text in said + remarks][:5],
+        )
         said = []
 
 
