@@ -85,6 +85,8 @@ def prepare(file, heads, shape):
     for function in (batchify_data, run_epoch, train_model, compute_accuracy):
         setattr(train_utils, function.__name__, function)
     train_utils.Flatten = torch.nn.Flatten
+    torch.set_default_dtype(torch.float32)  # whatever its train_utils.py has changed
+    torch.set_grad_enabled(True)
 
 
 def write_idx(folder):

@@ -18,7 +18,7 @@ def build(module):
         return factory(42 * 28)
 
 
-@pytest.mark.points(3)
+@pytest.mark.points(2)
 def test_shapes(module):
     """forward turns N pictures into two (N, 10), each picture by itself, without dice in eval"""
     models.check_batch_sizes(build(module), SHAPE, heads=2)
@@ -50,7 +50,7 @@ def test_main(module):
     stage.check_run(module)
 
 
-@pytest.mark.points(3)
+@pytest.mark.points(2)
 def test_pictures(module):
     """dev and test pictures stay out of the training, and each head learns its own digit's labels"""
     stage.check_pictures(module)

@@ -87,7 +87,7 @@ def compare_function(module, name, right, wrong, xs=(2.5, -1.5, 7, -3, 0.25, -0.
         )
 
 
-@pytest.mark.points(2)
+@pytest.mark.points(1)
 def test_relu(module):
     """rectified_linear_unit is x above zero and 0 elsewhere"""
     compare_function(
@@ -109,7 +109,7 @@ def test_relu(module):
     )
 
 
-@pytest.mark.points(2)
+@pytest.mark.points(1)
 def test_relu_derivative(module):
     """rectified_linear_unit_derivative is 1 above zero and 0 below"""
     name = "rectified_linear_unit_derivative"
@@ -132,7 +132,7 @@ def test_relu_derivative(module):
     check(0 <= at_zero <= 1, f"{name}(0) is {show(at_zero)} where 0 is right")
 
 
-@pytest.mark.points(2)
+@pytest.mark.points(1)
 def test_output_activation(module):
     """output_layer_activation is the identity, and its derivative is 1"""
     wrong = [
@@ -214,7 +214,7 @@ def compare_prediction(module, cases):
             check(False, f"{words}: predict{x} is {show(got[0])} where {show(right[0])} is right")
 
 
-@pytest.mark.points(2)
+@pytest.mark.points(1)
 def test_predict_at_the_start(module):
     """predict gives 3 (x1 + x2) with the weights of the start"""
     compare_prediction(module, [(networks.FIRST, x) for x in ((1, 1), (2, 5), (10, 3))])
@@ -280,19 +280,19 @@ def compare_step(module, group):
         )
 
 
-@pytest.mark.points(5)
+@pytest.mark.points(4)
 def test_step_of_the_output_weights(module):
     """train moves hidden_to_output_weights down their gradient"""
     compare_step(module, "W2")
 
 
-@pytest.mark.points(5)
+@pytest.mark.points(4)
 def test_step_of_the_hidden_weights(module):
     """train moves input_to_hidden_weights down their gradient"""
     compare_step(module, "W1")
 
 
-@pytest.mark.points(5)
+@pytest.mark.points(4)
 def test_step_of_the_biases(module):
     """train moves biases down their gradient"""
     compare_step(module, "b")

@@ -30,7 +30,7 @@ def test_gradients(module):
     models.remark_on_linearity(model, shape, heads=1)
 
 
-@pytest.mark.points(3)
+@pytest.mark.points(2)
 def test_pictures(module):
     """dev and test pictures stay out of the training, and labels belong to their pictures"""
     stage.check_pictures(module)

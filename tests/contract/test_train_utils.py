@@ -205,7 +205,7 @@ def test_short_batch(module):
     for_each_kind(module, one_kind)
 
 
-@pytest.mark.points(3)
+@pytest.mark.points(2)
 def test_accuracy(module):
     """compute_accuracy is the share of predictions that are right, between 0 and 1"""
     y = torch.tensor([3, 1, 4, 1, 5, 9, 2, 6])
@@ -301,7 +301,7 @@ def test_evaluation(module):
         )
 
 
-@pytest.mark.points(4)
+@pytest.mark.points(3)
 def test_averages(module):
     """run_epoch gives the mean loss and the mean accuracy of all batches"""
     for heads in offered(module):
@@ -365,7 +365,7 @@ def test_train_model_passes(module):
         check((False, True) in entries, "train_model never evaluates the dev data")
 
 
-@pytest.mark.points(4)
+@pytest.mark.points(3)
 def test_train_model_optimizer(module):
     """train_model minimises with SGD at the lr, momentum and nesterov that it is given"""
     # The same batch twice in an epoch: the momentum shows in the second step, and no order matters.

@@ -79,22 +79,23 @@ def one_line(text, length=MESSAGE_LENGTH):
 def numbers(value, what):
     """All numbers in `value` (scalar, list, array, matrix or tensor), in order, as floats."""
     with blame(f"reading {what} as numbers"):
-        plain = value.tolist() if hasattr(value, "tolist") else value
-        flat, waiting = [], [plain]
+        flat, waiting = [], [plain(value)]
         while waiting:
             item = waiting.pop()
             if isinstance(item, (list, tuple)):
-                waiting.extend(reversed(item))
-            elif hasattr(item, "tolist") and not isinstance(item, (int, float)):
-                waiting.append(item.tolist())
-            else:
-                check(item is not None, f"{what} is None: is a return missing?")
-                check(
-                    isinstance(item, (int, float)),
-                    f"{what} is of type {type(item).__name__}, not a number",
-                )
-                flat.append(float(item))
+                waiting.extend(plain(part) for part in reversed(item))
+                continue
+            check(item is not None, f"{what} is None: is a return missing?")
+            kind = type(item).__name__
+            check(isinstance(item, (int, float)), f"{what} is of type {kind}, not a number")
+            flat.append(float(item))
     return flat
+
+
+def plain(value):
+    """An array or tensor as nested lists, anything else as it is."""
+    known = isinstance(value, (int, float, list, tuple))
+    return value.tolist() if hasattr(value, "tolist") and not known else value
 
 
 def number(value, what):

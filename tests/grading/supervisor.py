@@ -24,7 +24,6 @@ from tests.grading.judge import one_line
 
 ROOT = Path(__file__).resolve().parents[2]
 EXERCISES = ["neural_nets", "train_utils", "nnet_fc", "nnet_cnn", "mlp", "conv"]
-SCRIPTS = EXERCISES[2:]
 NOT_LENT = [name for name in EXERCISES if name != "train_utils"]
 NOT_COPIED = [
     ".*",
@@ -39,13 +38,22 @@ NOT_COPIED = [
 LARGEST_COPY = 20 * 2**20  # bytes: somebody's weights, not somebody's code
 
 START_SECONDS = 120  # until PyTorch is imported, which a busy machine may take long for
-TEST_SECONDS = {
-    True: 15.0,
-    False: 4.0,
-}  # of a script's main(), of any other test: they take 1 and 0.01
-IMPORT_SECONDS = 10.0
-ALL_SECONDS = 25.0  # of one submission, so that forty that hang are done in a quarter of an hour
+IMPORT_SECONDS = 8.0  # of a module: it takes 0.1
+MAIN_SECONDS = 8.0  # of a test that runs a script's main() on small data: it takes 1
+TEST_SECONDS = 4.0  # of any other test: it takes 0.01
+AGAIN_SECONDS = 2.0  # of each test after one of the same exercise has hung
+ALL_SECONDS = 24.0  # of one submission, so that forty that hang are done in ten minutes
 MOST_DEATHS = 2  # hangs or crashes in one exercise before its other tests are given up
+
+
+def time_limit(exercise, test, deaths):
+    """Seconds for one test, or for the import if test is ''."""
+    if not test:
+        return IMPORT_SECONDS
+    if deaths:
+        return AGAIN_SECONDS
+    runs_main = exercise.startswith("nnet_") or test in ("test_main", "test_pictures")
+    return MAIN_SECONDS if runs_main else TEST_SECONDS
 
 
 @dataclasses.dataclass
@@ -166,22 +174,23 @@ class Worker:
         except queue.Empty:
             return {}
 
-    def run(self, exercise, file, tests):
-        """Yields (test, message, remarks, seconds); ends early if the process dies, blaming one test."""
+    def run(self, exercise, file, tests, deaths, end):
+        """Yields (test, message, remarks, seconds) for each test that comes to an end.
+
+        Ends early if the process dies or hangs, and then yields the test that was on, '' for the
+        import, with None for the seconds. No wait is longer than until `end`.
+        """
         if self.process is None or self.process.poll() is not None:
             self.stop()
             self.start()
         copy = self.space / "submission"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(self.folder, copy, ignore=what_not_to_copy)
-        request = {
-            "exercise": exercise,
-            "tests": tests,
-            "file": str(copy / file.relative_to(self.folder)),
-        }
+        place = copy / file.relative_to(self.folder)
+        request = {"exercise": exercise, "tests": tests, "file": str(place)}
         self.process.stdin.write((json.dumps(request) + "\n").encode())
         self.process.stdin.flush()
-        child, on, limit = None, "", time.monotonic() + IMPORT_SECONDS
+        child, on, limit = None, "", time.monotonic() + START_SECONDS
         while True:
             message = self.receive(limit - time.monotonic())
             if not message:
@@ -191,15 +200,15 @@ class Worker:
                 return
             if "child" in message and child is None:
                 child = message["child"]
-            elif "begin" in message:
+            elif message.get("begin") in ["", *tests]:
                 on = message["begin"]
-                seconds = TEST_SECONDS[exercise in SCRIPTS] if on else IMPORT_SECONDS
-                limit = time.monotonic() + seconds
-            elif "test" in message:
+                limit = min(time.monotonic() + time_limit(exercise, on, deaths), end)
+            elif message.get("test") in tests and {"message", "remarks", "seconds"} <= set(message):
                 yield message["test"], message["message"], message["remarks"], message["seconds"]
                 on = None
             elif "ended" in message or "gone" in message:
                 if "gone" in message:
+                    self.kill(child)
                     self.stop()
                 if on is not None:
                     yield on, how_it_died(message.get("ended")), [], None
@@ -295,31 +304,30 @@ def grade(folder, exercises=EXERCISES, wanted=None, worker=None):
 
 
 def grade_file(worker, exercise, file, results, end):
-    """Fills in the results of one exercise, starting anew after each death with the test after it."""
-    waiting, deaths, limit = list(results), 0, TEST_SECONDS[exercise in SCRIPTS]
-    many = file.parent != worker.folder
-    place = f"{file.relative_to(worker.folder)}: " if many else ""
+    """Fills in the results of one exercise; after a death it goes on with the test after it."""
+    waiting, deaths = list(results), 0
+    place = f"{file.relative_to(worker.folder)}: " if file.parent != worker.folder else ""
     while waiting:
-        if deaths >= MOST_DEATHS or time.monotonic() > end:
-            why = (
-                f"this was not tried any more after {deaths} tests that hung or crashed"
-                if deaths >= MOST_DEATHS
-                else f"the submission has used up its {ALL_SECONDS:.0f} s"
-            )
+        why = ""
+        if deaths >= MOST_DEATHS:
+            why = f"this was not tried after {deaths} tests that hung or crashed"
+        elif time.monotonic() > end:
+            why = f"the submission has used up its {ALL_SECONDS:.0f} s"
+        if why:
             for name in waiting:
                 note(results[name], place + why)
             return
-        for name, message, remarks, seconds in worker.run(exercise, file, waiting):
+        for name, message, remarks, seconds in worker.run(exercise, file, waiting, deaths, end):
             if seconds is None:
+                limit = time_limit(exercise, name, deaths)
                 deaths += 1
+                message = message or f"does not come to an end within {limit:.0f} s"
                 if not name:  # it died while it was imported, and would do so for every test
-                    how = message or f"does not come to an end within {IMPORT_SECONDS:.0f} s"
                     for each in waiting:
-                        note(results[each], f"{place}{exercise}.py {how} while it is imported")
+                        note(results[each], f"{place}{exercise}.py {message} while it is imported")
                     return
-                message = message or f"this does not come to an end within {limit:.0f} s"
+                message, seconds = f"'{results[name].title}' {message}", limit
             if name in waiting:
-                seconds = limit if seconds is None else seconds
                 note(results[name], place + message if message else "", remarks, seconds)
                 waiting.remove(name)
 

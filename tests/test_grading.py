@@ -1,0 +1,273 @@
+"""The grading: right solutions lose nothing, wrong ones what is wrong, hostile ones only their own."""
+
+import csv
+import hashlib
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from tests import command_line, grade
+from tests.conftest import ROOT
+from tests.grading import judge, plugin, report, supervisor
+from tests.grading.supervisor import EXERCISES, Result
+from tests.submissions import hostile, right, wrong_models, wrong_networks, wrong_training
+from tests.submissions.edits import write
+
+RIGHT = right.RIGHT
+WRONG = wrong_networks.WRONG + wrong_training.WRONG + wrong_models.WRONG
+FULL = 100
+# One of each exercise for the quick tests.
+SAMPLE = ["hidden_after_output", "second_head_first_labels", "fc_labels_not_shuffled",
+          "cnn_functional_dropout", "mlp_same_columns", "conv_softmax"]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def worker(tmp_path_factory):
+    """One process for all submissions that are wrong but mean no harm: PyTorch is imported once."""
+    worker = supervisor.Worker(tmp_path_factory.mktemp("none"))
+    yield worker
+    worker.stop()
+
+
+def named(fixtures):
+    return [pytest.param(fixture, id=fixture.name) for fixture in fixtures]
+
+
+def check_wrong(folder, worker, wrong):
+    write(folder, wrong.edits, wrong.base, wrong.module)
+    results = list(supervisor.grade(folder, worker=worker))
+    lost = [result for result in results if result.passed is False]
+    assert {result.exercise for result in lost} == {wrong.module}
+    assert any(wrong.says in result.message for result in lost), [r.message for r in lost]
+    assert report.points(results)[0] < FULL == report.points(results)[1]
+
+
+def check_right(folder, worker):
+    results = list(supervisor.grade(folder, worker=worker))
+    assert [(r.exercise, r.test, r.message) for r in results if not r.passed] == []
+    assert report.points(results) == (FULL, FULL)
+    return results
+
+
+# ------------------------------------------------------------------------------ the fixtures
+
+
+def test_there_are_enough_fixtures():
+    assert len({wrong.name for wrong in WRONG}) == len(WRONG) >= 60
+    assert len({right.name for right in RIGHT}) == len(RIGHT) >= 15
+
+
+@pytest.mark.parametrize("wrong", named(w for w in WRONG if w.name in SAMPLE))
+def test_wrong_sample(tmp_path, worker, wrong):
+    check_wrong(tmp_path, worker, wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", named(WRONG))
+def test_wrong(tmp_path, worker, wrong):
+    check_wrong(tmp_path, worker, wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("right", named(RIGHT))
+def test_right(tmp_path, worker, right):
+    check_right(write(tmp_path, right.edits, right.base, right.module), worker)
+
+
+@pytest.mark.parametrize("base", ["course", "tidy"])
+def test_right_sample(tmp_path, worker, base):
+    check_right(write(tmp_path, [], base), worker)
+
+
+def test_windows_files_in_the_folders_of_the_course(tmp_path, worker):
+    """CRLF, tabs and a byte order mark; both of the course's train_utils.py."""
+    flat = write(tmp_path / "flat", [])
+    parts = {"neural_nets": "part2-nn", "mlp": "part2-twodigit", "conv": "part2-twodigit"}
+    for file in flat.iterdir():
+        folder = tmp_path / "course" / "mnist" / parts.get(file.stem, "part2-mnist")
+        folder.mkdir(parents=True, exist_ok=True)
+        text = file.read_text(encoding="utf-8").replace("    ", "\t").replace("\n", "\r\n")
+        (folder / file.name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+    one_digit = write(tmp_path / "one", [], "one_digit") / "train_utils.py"
+    two_digits = tmp_path / "course/mnist/part2-twodigit/train_utils.py"
+    two_digits.write_bytes((flat / "train_utils.py").read_bytes())
+    (tmp_path / "course/mnist/part2-mnist/train_utils.py").write_bytes(one_digit.read_bytes())
+    check_right(tmp_path / "course", worker)
+
+    two_digits.write_text(two_digits.read_text(encoding="utf-8").replace("y[1])", "y[0])"), encoding="utf-8")
+    lost = [r for r in supervisor.grade(tmp_path / "course", worker=worker) if not r.passed]
+    assert {r.exercise for r in lost} == {"train_utils"}
+    assert all(r.message.startswith("mnist/part2-twodigit/train_utils.py: ") for r in lost)
+
+
+def test_what_is_lent_and_what_is_remarked(tmp_path, worker):
+    """A script alone gets data and utilities from the project; a broken utils.py of its own is replaced."""
+    write(tmp_path / "full", [("F.relu(self.hidden(xf))", "self.hidden(xf)")], module="mlp")
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "mlp.py").write_bytes((tmp_path / "full/mlp.py").read_bytes())
+    (alone / "utils.py").write_text("import no_such_package\n", encoding="utf-8")
+    results = list(supervisor.grade(alone, worker=worker))
+    assert {r.exercise for r in results if r.passed} == {"mlp"}
+    assert all(r.passed is None for r in results if r.exercise != "mlp")
+    assert report.points(results)[0] == report.points(results)[1] < FULL
+    remarks = "\n".join(report.table(results))
+    assert "the model has no nonlinearity" in remarks and "no_such_package" in remarks
+
+
+# ----------------------------------------------------------------------- the command lines
+
+
+def test_pytest_grades_one_submission(tmp_path):
+    """The spaced option, as the README has it, and a conftest.py and settings that must not count."""
+    write(tmp_path / "full", [("self.biases - self.learning_rate", "self.biases + self.learning_rate")],
+          module="neural_nets")  # fmt: skip
+    alice = tmp_path / "alice"
+    alice.mkdir()
+    (alice / "neural_nets.py").write_bytes((tmp_path / "full/neural_nets.py").read_bytes())
+    (alice / "conftest.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n", encoding="utf-8")
+    (alice / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n", encoding="utf-8")
+    file = tmp_path / "results.json"
+    file.write_text("from an earlier run", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "--submission", str(alice), "--gradescope", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "mlp          not submitted" in done.stdout
+    assert "neural_nets   24 of  30  the sign of the bias gradient is wrong" in done.stdout
+    assert "total         24 of  30" in done.stdout
+    assert not (tmp_path / "ran").exists()
+    results = json.loads(file.read_text(encoding="utf-8"))
+    assert results["score"] == 24 == sum(test["score"] for test in results["tests"])
+    assert sum(test["max_score"] for test in results["tests"]) == FULL
+    assert {"name", "score", "max_score", "output", "visibility"} <= set(results["tests"][0])
+    assert {"status": "failed"}.items() <= results["tests"][9].items()
+    assert results["tests"][-1]["name"] == "conv: not submitted"
+
+
+def test_arguments_are_joined_only_where_they_must():
+    spaced = ["-q", "--submission", "DIR", "--gradescope", "f.json", "-k", "mlp"]
+    assert command_line.joined(spaced) == [
+        "-q", "--submission=DIR", "--gradescope=f.json", "-k", "mlp"]  # fmt: skip
+    assert command_line.joined(["--submission"]) == ["--submission"]
+    assert command_line.joined(["--submission=DIR", "x"]) == ["--submission=DIR", "x"]
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--gradescope=x.json"], "--gradescope needs --submission"),
+    (["--submission=/no/such/folder"], "there is no such folder"),
+    (["--submission=."], "none of neural_nets.py"),
+])  # fmt: skip
+def test_bad_options_get_one_line(tmp_path, pytestconfig, monkeypatch, options, words):
+    monkeypatch.chdir(tmp_path)
+    chosen = dict(option.removeprefix("--").split("=") for option in options)
+    config = SimpleNamespace(getoption=chosen.get, addinivalue_line=lambda *_: None)
+    with pytest.raises(pytest.UsageError, match=words):
+        plugin.pytest_configure(config)
+
+
+def test_grade_many(tmp_path):
+    """Half a submission and one that ends Python: a row each, whatever happens."""
+    half = write(tmp_path / "half", [("F.cross_entropy(out2, y[1])", "F.cross_entropy(out2, y[0])")],
+                 module="train_utils")  # fmt: skip
+    for name in ("nnet_fc", "nnet_cnn", "mlp", "conv"):
+        (half / f"{name}.py").unlink()
+    ending = next(h for h in hostile.HOSTILE if h.name == "ends_python")
+    write(tmp_path / "ending", ending.edits, "tidy", ending.module)
+    folders = [str(tmp_path / name) for name in ("half", "ending")]
+    assert grade.main([*folders, "--csv", str(tmp_path / "grades.csv")]) == 0
+    with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == ["submission", *EXERCISES, "total", "possible", "first_mistake"]
+    assert [row["submission"] for row in rows] == folders
+    assert rows[0]["mlp"] == rows[0]["conv"] == "" and rows[0]["possible"] == "56"
+    assert rows[0]["first_mistake"].startswith("train_utils: the second head is trained on the first")
+    assert int(rows[1]["neural_nets"]) < 30 and rows[1]["conv"] == "13"
+    assert "ends Python" in rows[1]["first_mistake"]
+    assert rows[1]["possible"] == str(FULL)
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["nowhere"], "nowhere is not a folder"),
+    ([".", "--csv", "no/such/folder/grades.csv"], "there is no folder"),
+])  # fmt: skip
+def test_bad_arguments_of_grade(tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        grade.main(arguments)
+    assert stop.value.code == 2 and words in capsys.readouterr().err
+
+
+def fingerprints():
+    files = [file for folder in (ROOT, ROOT / "tests", ROOT / "Datasets") for file in folder.rglob("*.*")
+             if file.is_file() and "__pycache__" not in file.parts and ".git" not in file.parts]  # fmt: skip
+    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_hostile(tmp_path):
+    """Hostile submissions graded side by side: what each loses is in its own row, in its own exercise."""
+    folders = {h.name: write(tmp_path / h.name, h.edits, "tidy", h.module) for h in hostile.HOSTILE}
+    write(tmp_path / "innocent", [], "tidy")
+    (tmp_path / "empty").mkdir()
+    names = [*folders, "innocent", "empty"]
+    before = fingerprints()
+    assert grade.main([*(str(tmp_path / n) for n in names), "--csv", str(tmp_path / "g.csv")]) == 0
+    assert fingerprints() == before
+    with (tmp_path / "g.csv").open(encoding="utf-8", newline="") as stream:
+        rows = {row["submission"].rpartition("/")[2]: row for row in csv.DictReader(stream)}
+    assert list(rows) == names
+    full = rows["innocent"]
+    assert full["total"] == full["possible"] == str(FULL)
+    assert rows["empty"]["total"] == "0" and rows["empty"]["mlp"] == ""
+    for h in hostile.HOSTILE:
+        lost = {name for name in EXERCISES if rows[h.name][name] != full[name]}
+        assert lost == ({h.module} if h.loses else set()), (h.name, rows[h.name])
+        assert h.says in rows[h.name]["first_mistake"], (h.name, rows[h.name])
+        original = {file.name for file in folders[h.name].iterdir()}
+        assert original >= {f"{name}.py" for name in EXERCISES}, f"{h.name} reached its own folder"
+
+
+# ------------------------------------------------------------------------------ the parts
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_numbers_of_whatever_learners_return():
+    assert judge.number(np.matrix("2.5"), "x") == judge.number([[np.float32(2.5)]], "x") == 2.5
+    assert judge.numbers(torch.tensor([[1.0], [2.0]], requires_grad=True), "x") == [1.0, 2.0]
+    for value, words in [(None, "return missing"), ("7", "of type str"), ([1, 2], "2 numbers")]:
+        with pytest.raises(judge.Mistake, match=words):
+            judge.number(value, "x")
+
+
+def test_a_message_is_one_line_that_every_file_holds():
+    text = judge.one_line("a\n\x1b[2J\ud800\0" + "b" * 10_000)
+    assert text.isprintable() and len(text) == judge.MESSAGE_LENGTH
+    text.encode("utf-8")
+
+
+def test_a_known_mistake_explains_all_numbers():
+    candidates = [[("halved", [1.0]), ("negative", [-2.0])], [("halved", [2.0]), ("negative", [-4.0])]]
+    assert judge.common_mistake([[1.0], [2.0]], candidates) == "halved"
+    assert judge.common_mistake([[1.0], [-4.0]], candidates) == ""
+
+
+def test_points_count_only_what_was_submitted():
+    results = [Result("mlp", "test_a", "a", 3, True), Result("mlp", "test_b", "b", 2, False, "why"),
+               Result("conv", "test_a", "a", 4, None)]  # fmt: skip
+    assert report.points(results) == (3, 5)
+    assert report.row("x", results) == {
+        "submission": "x", **dict.fromkeys(EXERCISES, ""), "mlp": 3, "total": 3, "possible": 5,
+        "first_mistake": "mlp: why"}  # fmt: skip
+
+
+def test_the_contract_has_its_points():
+    tests = supervisor.contract()
+    assert list(tests) == EXERCISES
+    assert sum(points for group in tests.values() for _, points in group.values()) == FULL
+    assert all(title and points > 0 for group in tests.values() for title, points in group.values())
