@@ -1,9 +1,9 @@
 """Makes `python -m pytest --submission DIR` mean `--submission=DIR`, whatever DIR holds.
 
-pytest reads tests/conftest.py, which knows the option, only after it has taken DIR for a folder of tests:
-it would then look for its settings there, run a conftest.py of the submission, and not know the option.
-This module is named as a plugin in .grading.egg-info, which pytest finds in the folder it is started
-from, before all that. It joins option and value and starts pytest anew.
+pytest reads tests/conftest.py, which knows the option, only after it has taken DIR for a folder of
+tests: it would then look for its settings there, run a conftest.py of the submission, and not know
+the option. This module is named as a plugin in .grading.egg-info, which pytest finds in the folder
+it is started from, before all that. It joins option and value and starts pytest anew.
 """
 
 import signal

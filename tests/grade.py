@@ -2,9 +2,9 @@
 
     python tests/grade.py DIR... --csv grades.csv
 
-Each DIR holds somebody's neural_nets.py, train_utils.py, nnet_fc.py, nnet_cnn.py, mlp.py, conv.py, or
-some of them. What one of them does (hang, crash, delete files) costs that one its points and no more.
-`python -m pytest --submission DIR` shows everything about one of them.
+Each DIR holds somebody's neural_nets.py, train_utils.py, nnet_fc.py, nnet_cnn.py, mlp.py, conv.py,
+or some of them. What one of them does (hang, crash, delete files) costs that one its points and no
+more. `python -m pytest --submission DIR` shows everything about one of them.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The grading: right solutions lose nothing, wrong ones what is wrong, hostile ones only their own."""
+"""The grading: right solutions lose nothing, wrong ones what is wrong, hostile ones their own."""
 
 import csv
 import hashlib
@@ -99,14 +99,16 @@ def test_windows_files_in_the_folders_of_the_course(tmp_path, worker):
     (tmp_path / "course/mnist/part2-mnist/train_utils.py").write_bytes(one_digit.read_bytes())
     check_right(tmp_path / "course", worker)
 
-    two_digits.write_text(two_digits.read_text(encoding="utf-8").replace("y[1])", "y[0])"), encoding="utf-8")
+    two_digits.write_text(
+        two_digits.read_text(encoding="utf-8").replace("y[1])", "y[0])"), encoding="utf-8"
+    )
     lost = [r for r in supervisor.grade(tmp_path / "course", worker=worker) if not r.passed]
     assert {r.exercise for r in lost} == {"train_utils"}
     assert all(r.message.startswith("mnist/part2-twodigit/train_utils.py: ") for r in lost)
 
 
 def test_what_is_lent_and_what_is_remarked(tmp_path, worker):
-    """A script alone gets data and utilities from the project; a broken utils.py of its own is replaced."""
+    """A script alone gets data and utilities from the project, as it does for a broken utils.py."""
     write(tmp_path / "full", [("F.relu(self.hidden(xf))", "self.hidden(xf)")], module="mlp")
     alone = tmp_path / "alone"
     alone.mkdir()
@@ -124,9 +126,9 @@ def test_what_is_lent_and_what_is_remarked(tmp_path, worker):
 
 
 def test_pytest_grades_one_submission(tmp_path):
-    """The spaced option, as the README has it, and a conftest.py and settings that must not count."""
-    write(tmp_path / "full", [("self.biases - self.learning_rate", "self.biases + self.learning_rate")],
-          module="neural_nets")  # fmt: skip
+    """The spaced option of the README, and a conftest.py and settings that must not count."""
+    climbing = ("self.biases - self.learning_rate", "self.biases + self.learning_rate")
+    write(tmp_path / "full", [climbing], module="neural_nets")
     alice = tmp_path / "alice"
     alice.mkdir()
     (alice / "neural_nets.py").write_bytes((tmp_path / "full/neural_nets.py").read_bytes())
@@ -134,7 +136,15 @@ def test_pytest_grades_one_submission(tmp_path):
     (alice / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n", encoding="utf-8")
     file = tmp_path / "results.json"
     file.write_text("from an earlier run", encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "--submission", str(alice), "--gradescope", str(file)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--submission",
+        str(alice),
+        "--gradescope",
+        str(file),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "mlp          not submitted" in done.stdout
@@ -172,8 +182,8 @@ def test_bad_options_get_one_line(tmp_path, pytestconfig, monkeypatch, options, 
 
 def test_grade_many(tmp_path):
     """Half a submission and one that ends Python: a row each, whatever happens."""
-    half = write(tmp_path / "half", [("F.cross_entropy(out2, y[1])", "F.cross_entropy(out2, y[0])")],
-                 module="train_utils")  # fmt: skip
+    wrong_labels = ("F.cross_entropy(out2, y[1])", "F.cross_entropy(out2, y[0])")
+    half = write(tmp_path / "half", [wrong_labels], module="train_utils")
     for name in ("nnet_fc", "nnet_cnn", "mlp", "conv"):
         (half / f"{name}.py").unlink()
     ending = next(h for h in hostile.HOSTILE if h.name == "ends_python")
@@ -185,7 +195,9 @@ def test_grade_many(tmp_path):
     assert list(rows[0]) == ["submission", *EXERCISES, "total", "possible", "first_mistake"]
     assert [row["submission"] for row in rows] == folders
     assert rows[0]["mlp"] == rows[0]["conv"] == "" and rows[0]["possible"] == "56"
-    assert rows[0]["first_mistake"].startswith("train_utils: the second head is trained on the first")
+    assert rows[0]["first_mistake"].startswith(
+        "train_utils: the second head is trained on the first"
+    )
     assert int(rows[1]["neural_nets"]) < 30 and rows[1]["conv"] == "13"
     assert "ends Python" in rows[1]["first_mistake"]
     assert rows[1]["possible"] == str(FULL)
@@ -203,15 +215,15 @@ def test_bad_arguments_of_grade(tmp_path, monkeypatch, capsys, arguments, words)
 
 
 def fingerprints():
-    files = [file for folder in (ROOT, ROOT / "tests", ROOT / "Datasets") for file in folder.rglob("*.*")
-             if file.is_file() and "__pycache__" not in file.parts and ".git" not in file.parts]  # fmt: skip
+    files = [*ROOT.glob("*.*"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "Datasets").glob("*")]
+    files = [file for file in files if file.is_file()]
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_hostile(tmp_path):
-    """Hostile submissions graded side by side: what each loses is in its own row, in its own exercise."""
+    """Graded side by side, each loses what it loses in its own row, and in one exercise."""
     folders = {h.name: write(tmp_path / h.name, h.edits, "tidy", h.module) for h in hostile.HOSTILE}
     write(tmp_path / "innocent", [], "tidy")
     (tmp_path / "empty").mkdir()
@@ -252,7 +264,10 @@ def test_a_message_is_one_line_that_every_file_holds():
 
 
 def test_a_known_mistake_explains_all_numbers():
-    candidates = [[("halved", [1.0]), ("negative", [-2.0])], [("halved", [2.0]), ("negative", [-4.0])]]
+    candidates = [
+        [("halved", [1.0]), ("negative", [-2.0])],
+        [("halved", [2.0]), ("negative", [-4.0])],
+    ]
     assert judge.common_mistake([[1.0], [2.0]], candidates) == "halved"
     assert judge.common_mistake([[1.0], [-4.0]], candidates) == ""
 

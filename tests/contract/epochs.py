@@ -1,4 +1,4 @@
-"""One epoch in plain PyTorch, done right and in the ways known to be wrong, on a tiny linear reader.
+"""One epoch in plain PyTorch, done right and in all ways known to be wrong, on a tiny reader.
 
 The contract tests of train_utils.py compare weights after a step and averages after an epoch with
 what is worked out here by torch.autograd. Nothing in here comes from the module under test.
@@ -7,6 +7,8 @@ what is worked out here by torch.autograd. Nothing in here comes from the module
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from tests.grading.judge import blame
 
 BATCHES, EXAMPLES, FEATURES, CLASSES = 3, 5, 4, 10  # small, and no two numbers the same
 RATE = 0.5
@@ -71,9 +73,9 @@ def weights(model):
 def examples(heads, batches=BATCHES):
     """Batches {'x': (5, 4), 'y': (5,) or (2, 5)}; the two rows of labels never agree.
 
-    Where a head of the reader with its first weights is wrong, the label is what the other head says:
-    so each head has another accuracy, 8 and 6 of the 15 in three batches, and yet others, 7 and 9,
-    when it is compared with the other row of labels.
+    Where a head of the reader with its first weights is wrong, the label is what the other head
+    says: so each head has another accuracy, 8 and 6 of the 15 in three batches, and yet others, 7
+    and 9, when it is compared with the other row of labels.
     """
     result = []
     for place in range(batches):
@@ -167,7 +169,7 @@ def trained(heads, batches, loss=right_loss, accumulate=False, steps=1):
 
 
 def wrong_epochs(heads, batches):
-    """Pairs (words, weights after an epoch of training) of the ways in which learners get it wrong."""
+    """Pairs (words, weights after an epoch) of the ways in which learners get it wrong."""
     yield ("run_epoch does not train: the weights are the same after it", weights(reader(heads)))
     yield (
         "the gradients add up from batch to batch: optimizer.zero_grad() is missing",
@@ -206,8 +208,8 @@ def averages(heads, batches):
 
 def wrong_averages(heads, batches):
     """Pairs (words, [losses..., accuracies...]) of the ways in which learners report an epoch."""
-    count = len(batches)
     loss, accuracy = averages(heads, batches)
+    yield from wrong_scales(loss, accuracy, len(batches))
     last_loss, last_accuracy = averages(heads, batches[-1:])
     first_loss, first_accuracy = averages(heads, batches[:1])
     model = reader(heads)
@@ -215,27 +217,11 @@ def wrong_averages(heads, batches):
     def others(change):
         with torch.no_grad():
             pairs = [change(outputs_and_labels(model, batch)) for batch in batches]
-            return [sum(F.cross_entropy(*p[h]).item() for p in pairs) / count for h in range(heads)]
+            return [
+                sum(F.cross_entropy(*p[h]).item() for p in pairs) / len(batches)
+                for h in range(heads)
+            ]
 
-    yield ("run_epoch gives the accuracy first and the loss second", accuracy + loss)
-    yield ("the loss is not averaged over the batches", [count * v for v in loss] + accuracy)
-    yield ("the loss is not averaged over the examples", [EXAMPLES * v for v in loss] + accuracy)
-    yield ("the loss is not averaged at all", [count * EXAMPLES * v for v in loss] + accuracy)
-    yield ("the loss is averaged twice", [v / EXAMPLES for v in loss] + accuracy)
-    yield ("the loss is averaged twice", [v / count for v in loss] + accuracy)
-    yield ("the accuracy is not averaged over the batches", loss + [count * v for v in accuracy])
-    yield (
-        "the loss and the accuracy are not averaged over the batches",
-        [count * v for v in loss + accuracy],
-    )
-    yield ("the accuracy is averaged twice", loss + [v / EXAMPLES for v in accuracy])
-    yield ("the accuracy is averaged twice", loss + [v / count for v in accuracy])
-    yield (
-        "the accuracy counts examples in place of their share",
-        loss + [count * EXAMPLES * v for v in accuracy],
-    )
-    yield ("the accuracy is in per cent, not between 0 and 1", loss + [100 * v for v in accuracy])
-    yield ("the accuracy is the share of mistakes", loss + [1 - v for v in accuracy])
     yield ("run_epoch reports its last batch, not the average over all", last_loss + last_accuracy)
     yield (
         "run_epoch reports the loss of its last batch, not the average over all",
@@ -257,6 +243,29 @@ def wrong_averages(heads, batches):
         yield from wrong_pairs(loss, accuracy, others, batches, model)
 
 
+def wrong_scales(loss, accuracy, count):
+    """The right averages, in the wrong order or wrongly divided; count: of batches."""
+    yield ("run_epoch gives the accuracy first and the loss second", accuracy + loss)
+    yield ("the loss is not averaged over the batches", [count * v for v in loss] + accuracy)
+    yield ("the loss is not averaged over the examples", [EXAMPLES * v for v in loss] + accuracy)
+    yield ("the loss is not averaged at all", [count * EXAMPLES * v for v in loss] + accuracy)
+    yield ("the loss is averaged twice", [v / EXAMPLES for v in loss] + accuracy)
+    yield ("the loss is averaged twice", [v / count for v in loss] + accuracy)
+    yield ("the accuracy is not averaged over the batches", loss + [count * v for v in accuracy])
+    yield (
+        "the loss and the accuracy are not averaged over the batches",
+        [count * v for v in loss + accuracy],
+    )
+    yield ("the accuracy is averaged twice", loss + [v / EXAMPLES for v in accuracy])
+    yield ("the accuracy is averaged twice", loss + [v / count for v in accuracy])
+    yield (
+        "the accuracy counts examples in place of their share",
+        loss + [count * EXAMPLES * v for v in accuracy],
+    )
+    yield ("the accuracy is in per cent, not between 0 and 1", loss + [100 * v for v in accuracy])
+    yield ("the accuracy is the share of mistakes", loss + [1 - v for v in accuracy])
+
+
 def wrong_pairs(loss, accuracy, others, batches, model):
     """What can be confused only where there are two heads."""
     with torch.no_grad():
@@ -267,7 +276,8 @@ def wrong_pairs(loss, accuracy, others, batches, model):
     ]
     swapped = others(lambda pairs: [(pairs[0][0], pairs[1][1]), (pairs[1][0], pairs[0][1])])
     yield (
-        "run_epoch pairs each head's loss with its accuracy: ((loss1, loss2), (acc1, acc2)) is right",
+        "run_epoch pairs each head's loss with its accuracy: ((loss1, loss2), (acc1, acc2)) is "
+        "right",
         [loss[0], accuracy[0], loss[1], accuracy[1]],
     )
     yield ("the accuracy of the first head is given for both", loss + [accuracy[0]] * 2)
@@ -296,3 +306,53 @@ def wrong_pairs(loss, accuracy, others, batches, model):
         [loss[0], swapped[1], accuracy[0], cross[1]],
     )
     yield ("each head is compared with the other digit's labels", swapped + cross)
+
+
+def weights_after(run_epoch, heads, batches, passes, make=torch.optim.SGD, anew=False, **settings):
+    """The weights after `passes` epochs of the learner's own run_epoch.
+
+    A mistake in run_epoch has cost its points elsewhere: here only the optimizer counts.
+    """
+    model = reader(heads)
+    optimizer = make(model.parameters(), **settings)
+    for _ in range(passes):
+        if anew:
+            optimizer = make(model.parameters(), **settings)
+        with blame("run_epoch in training"):
+            run_epoch(batches, model.train(), optimizer)
+    return weights(model)
+
+
+def wrong_optimizers(run_epoch, heads, data, dev, chosen):
+    """Pairs (words, weights after three epochs) of the ways in which learners get it wrong.
+
+    chosen: the lr, momentum and nesterov that it was told.
+    """
+    for words, batches, passes in [
+        ("train_model does not train: the weights are the same after it", data, 0),
+        ("train_model makes one epoch too few", data, 2),
+        ("train_model makes one epoch too many", data, 4),
+        ("train_model makes only one epoch", data, 1),
+        ("train_model makes 30 epochs whatever n_epochs says", data, 30),
+        ("train_model trains on the dev data as well", data + dev, 3),
+        ("train_model trains on the dev data", dev, 3),
+    ]:
+        yield words, weights_after(run_epoch, heads, batches, passes, **chosen)
+    adam = "train_model minimises with Adam, not SGD, so momentum means nothing"
+    ways = [
+        *(("train_model ignores lr", {**chosen, "lr": rate}) for rate in (0.01, 0.1, 0.001)),
+        ("train_model ignores momentum", {"lr": chosen["lr"]}),
+        ("train_model ignores momentum", {**chosen, "momentum": 0.9}),
+        ("train_model ignores lr and momentum", {"lr": 0.01, "momentum": 0.9}),
+        (adam, {"make": torch.optim.Adam, "lr": chosen["lr"]}),
+        (adam, {"make": torch.optim.Adam}),
+        ("train_model makes a new optimizer in every epoch, which forgets the momentum",
+         {**chosen, "anew": True}),
+        ("train_model adds weight decay that nobody asked for", {**chosen, "weight_decay": 0.01}),
+    ]  # fmt: skip
+    if chosen["momentum"]:
+        nesterov = chosen.get("nesterov", False)
+        words = f"train_model ignores nesterov={nesterov}"
+        ways.append((words, {**chosen, "nesterov": not nesterov}))
+    for words, settings in ways:
+        yield words, weights_after(run_epoch, heads, data, 3, **settings)

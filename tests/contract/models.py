@@ -1,9 +1,11 @@
-"""What every reader of digits has to do, whatever its layers: shapes, logits, gradients, no dice in eval.
+"""What every reader of digits has to do, whatever its layers: shapes, logits, gradients.
 
 A model here is any nn.Module that maps (N, ...) pictures to (N, 10) logits, or to two of them. Its
-mistakes are found from outside, by what it answers and by its autograd graph, never from its source.
+mistakes are found from outside, by what it answers and by its autograd graph, never from its
+source.
 """
 
+import contextlib
 import copy
 import re
 
@@ -29,7 +31,8 @@ def answers(model, x, heads):
     if heads == 2:
         check(
             isinstance(out, (tuple, list)) or size(out)[:1] == (2,) and len(size(out)) == 3,
-            f"forward returns one tensor {sides(size(out))} where two (N, 10), one per digit, are right",
+            f"forward returns one tensor {sides(size(out))} where two (N, 10), one per digit, are "
+            "right",
         )
         check(
             len(out) == 2, f"forward returns {len(out)} results where 2, one per digit, are right"
@@ -53,8 +56,8 @@ def explain(text, x):
     """Adds to PyTorch's message about shapes what it means for a network."""
     if "Expected more than 1 value per channel" in text:
         return (
-            "the answer for a picture depends on the other pictures of its batch: batch normalisation "
-            f"uses the batch's own statistics in eval: {text}"
+            "the answer for a picture depends on the other pictures of its batch: batch "
+            f"normalisation uses the batch's own statistics in eval: {text}"
         )
     found = re.search(r"\((\d+)x(\d+) and (\d+)x(\d+)\)", text)
     if not found:
@@ -75,15 +78,14 @@ def check_batch_sizes(model, shape, heads):
         for first, second in zip(together, again, strict=True):
             check(
                 torch.allclose(first, second, atol=1e-5),
-                "dropout stays on in eval, or something else is "
-                "random there: the same pictures give different answers twice, "
-                f"{show_pair(first, second)}",
+                "dropout stays on in eval, or something else is random there: the same pictures "
+                f"give different answers twice, {show_pair(first, second)}",
             )
         for first, second in zip(together, answers(model, x[:1], heads), strict=True):
             check(
                 torch.allclose(first[:1], second, atol=1e-4, rtol=1e-3),
-                "the answer for a picture depends on the other pictures of its batch: alone the first "
-                f"gives {show_pair(second, first[:1])} among six",
+                "the answer for a picture depends on the other pictures of its batch: alone the "
+                f"first gives {show_pair(second, first[:1])} among six",
             )
         answers(model, pictures(3, shape), heads)
 
@@ -103,43 +105,42 @@ def check_logits(model, shape, heads):
             sums = out.sum(1)
             check(
                 not (out.min() >= 0 and torch.allclose(sums, torch.ones_like(sums), atol=1e-3)),
-                f"there is a softmax before the cross-entropy, which has one of its own: ten outputs "
-                f"add up to {show(float(sums[0]))}{where}",
+                "there is a softmax before the cross-entropy, which has one of its own: ten "
+                f"outputs add up to {show(float(sums[0]))}{where}",
             )
             columns = out.sum(0)
             check(
                 not (
                     out.min() >= 0 and torch.allclose(columns, torch.ones_like(columns), atol=1e-3)
                 ),
-                "there is a softmax over the pictures of a batch (dim=0): a column of outputs adds up to "
-                f"1{where}",
+                "there is a softmax over the pictures of a batch (dim=0): a column of outputs "
+                f"adds up to 1{where}",
             )
             if out.max() <= 0 and torch.allclose(
                 out.exp().sum(1), torch.ones_like(sums), atol=1e-3
             ):
                 remark(
-                    f"the log_softmax at the end{where} does no harm and no good: cross_entropy has one"
+                    f"the log_softmax at the end{where} does no harm and no good: cross_entropy "
+                    "has one"
                 )
         wild = [float(out.abs().max()) for out in outs_of_wild(model, shape, heads)]
         for out, top in zip(outs, wild, strict=True):
             check(
                 top > 1.01,
-                "the outputs are squashed by a sigmoid or tanh before the cross-entropy: "
-                f"with weights 30 times as large none leaves [-1, 1], the largest is {show(top)}",
+                "the outputs are squashed by a sigmoid or tanh before the cross-entropy: with "
+                f"weights 30 times as large none leaves [-1, 1], the largest is {show(top)}",
             )
             if out.min() >= 0 and (out == 0).any():
                 remark(
-                    "the outputs never fall below 0: a ReLU after the last layer keeps logits from "
-                    "saying no"
+                    "the outputs never fall below 0: a ReLU after the last layer keeps logits "
+                    "from saying no"
                 )
 
 
 def outs_of_wild(model, shape, heads):
-    """The outputs of a copy of the model with all weights 30 times as large, on contrasty pictures."""
-    try:
+    """The outputs of a copy of the model whose weights are 30 times as large."""
+    with contextlib.suppress(Exception):  # one that cannot be copied may be used up
         model = copy.deepcopy(model)
-    except Exception:  # a model need not be copyable: this one is no longer used after the test
-        pass
     for parameter in model.parameters():
         parameter.mul_(30)
     return answers(model, 3 * (pictures(32, shape, seed=1) - 0.5), heads)
@@ -152,8 +153,8 @@ def check_heads(model, shape):
         first, second = answers(model, pictures(16, shape), 2)
     check(
         not torch.allclose(first, second, atol=1e-6),
-        "both heads read the same ten columns: their answers "
-        f"are equal, {show(float(first[0, 0]))} for class 0 of the first picture",
+        "both heads read the same ten columns: their answers are equal, "
+        f"{show(float(first[0, 0]))} for class 0 of the first picture",
     )
     same = [
         (i, j)
@@ -169,8 +170,8 @@ def check_heads(model, shape):
     for name, out in (("first", first), ("second", second)):
         check(
             float(out.std(0).max()) > 1e-7,
-            f"the {name} head does not look at the picture: all 16 pictures "
-            f"give {show(float(out[0, 0]))} for class 0",
+            f"the {name} head does not look at the picture: all 16 pictures give "
+            f"{show(float(out[0, 0]))} for class 0",
         )
 
 
@@ -191,7 +192,7 @@ def graph(tensors):
 
 
 def check_gradients(model, shape, heads):
-    """Every weight that has a say in the answer is registered and gets a gradient from every head's loss."""
+    """Every weight that has a say in the answer is registered and gets a gradient."""
     model.train()
     outs = answers(model, pictures(4, shape), heads)
     for place, out in enumerate(outs):
@@ -206,9 +207,9 @@ def check_gradients(model, shape, heads):
     for leaf in leaves:
         check(
             id(leaf) in registered,
-            f"a layer with weights {sides(size(leaf))} is not registered and never "
-            "learns: layers belong in __init__, as attributes of self or in an nn.ModuleList, not in a "
-            "list nor into forward",
+            f"a layer with weights {sides(size(leaf))} is not registered and never learns: layers "
+            "belong in __init__, as attributes of self or in an nn.ModuleList, not in a list nor "
+            "into forward",
         )
     reached = {id(leaf) for leaf in leaves}
     for name, parameter in model.named_parameters():
@@ -225,7 +226,7 @@ def check_gradients(model, shape, heads):
 
 
 def judge_unreached(model, name, parameter, shape, heads):
-    """A weight without gradient is cut off if it changes the answer, and merely unused if it does not."""
+    """A weight without gradient is cut off if it changes the answer, and unused if it does not."""
     model.eval()
     with torch.no_grad():
         before = answers(model, pictures(4, shape), heads)

@@ -1,7 +1,7 @@
 """The 2-3-1 network of the course in plain Python, done right and in every way known to be wrong.
 
-A network is W1 (3 rows of 2), b (3), W2 (3); z = W1 x + b, a = max(0, z), prediction = W2 a, and the
-loss is 1/2 (prediction - y)^2. With e = prediction - y the gradients are
+A network is W1 (3 rows of 2), b (3), W2 (3); z = W1 x + b, a = max(0, z), prediction = W2 a, and
+the loss is 1/2 (prediction - y)^2. With e = prediction - y the gradients are
 
     dW2_i = e a_i        db_i = e W2_i [z_i > 0]        dW1_ij = db_i x_j
 
@@ -91,13 +91,13 @@ def wrong_steps(case, group):
     scales = [
         (
             2.0,
-            "is twice the right one: the derivative of 1/2 (prediction - y)^2 is "
-            "prediction - y, without a 2",
+            "is twice the right one: the derivative of 1/2 (prediction - y)^2 is prediction - y, "
+            "without a 2",
         ),
         (
             0.5,
-            "is half the right one: the derivative of 1/2 (prediction - y)^2 is "
-            "prediction - y, without the 1/2",
+            "is half the right one: the derivative of 1/2 (prediction - y)^2 is prediction - y, "
+            "without the 1/2",
         ),
         (1 / RATE, "is not multiplied by the learning rate"),
         (RATE, "is multiplied by the learning rate twice"),
@@ -122,7 +122,8 @@ def wrong_errors(case, group, name):
     above = float(run.e + case.y > 0)
     passes = [
         (
-            f"the step of the {name} takes the ReLU's derivative of the output, not of the hidden units",
+            f"the step of the {name} takes the ReLU's derivative of the output, not of the hidden "
+            "units",
             run._replace(awake=[above] * 3),
         ),
         ("the forward pass of train leaves out the biases", forward(case, biases=False)),
@@ -150,8 +151,8 @@ def wrong_errors(case, group, name):
             run._replace(e=run.e + case.y),
         ),
         (
-            f"the step of the {name} lets only sleeping hidden units learn: the ReLU's derivative is "
-            "the wrong way round",
+            f"the step of the {name} lets only sleeping hidden units learn: the ReLU's derivative "
+            "is the wrong way round",
             run._replace(awake=[1.0 - v for v in run.awake]),
         ),
     ]
@@ -168,64 +169,44 @@ def later(case, group="W2"):
 
 
 def wrong_hidden(case):
-    run, x = forward(case), case.x
-    rows = zip(case.W2, run.awake, strict=True)
-    weighted = [(w, awake) for w, awake in rows]
-    per_unit = [
-        (
-            "the hidden weights' gradient leaves out the ReLU's derivative, so sleeping units learn",
-            [run.e * w for w, _ in weighted],
-        ),
-        (
-            "the hidden weights' gradient leaves out the output weights",
-            [run.e * awake for _, awake in weighted],
-        ),
-        (
-            "the hidden weights' gradient leaves out the output weights and the ReLU's derivative",
-            [run.e] * 3,
-        ),
-        (
-            "the hidden weights' gradient leaves out the error, prediction - y",
-            [w * awake for w, awake in weighted],
-        ),
-        (
-            "the hidden weights' gradient multiplies by what the hidden units give on in place of the "
-            "ReLU's derivative",
-            [run.e * w * a for (w, _), a in zip(weighted, run.a, strict=True)],
-        ),
-        (
-            "the hidden weights' gradient is added up over the hidden units: each unit has its own",
-            [sum(run.e * w * awake for w, awake in weighted)] * 3,
-        ),
-        (
-            "the hidden weights' gradient is the ReLU's derivative of the error, not the error times the "
-            "ReLU's derivative",
-            [float(run.e * w > 0) for w, _ in weighted],
-        ),
-        (
-            "the hidden weights' gradient adds the output weights up before it reaches the units",
-            [run.e * sum(case.W2) * awake for _, awake in weighted],
-        ),
-    ]
-    after = later(case)
-    yield (
-        "the hidden weights were updated with the output weights of after the step",
-        moved(case, "W1", gradients(case, run, W2=after.W2)["W1"]),
-    )
-    for words, unit in per_unit:
-        yield words, moved(case, "W1", [d * side for d in unit for side in x])
-    yield (
-        "the hidden weights' gradient has x1 and x2 the wrong way round",
-        moved(case, "W1", gradients(case, run, x=(x[1], x[0]))["W1"]),
-    )
-    yield (
-        "the hidden weights' gradient leaves out the inputs x1 and x2",
-        moved(case, "W1", gradients(case, run, x=(1.0, 1.0))["W1"]),
-    )
-    yield (
-        "the error is worked out anew after the output weights have moved",
-        moved(case, "W1", gradients(after, forward(after))["W1"]),
-    )
+    run, after, (x1, x2) = forward(case), later(case), case.x
+    others = [
+        ("the hidden weights were updated with the output weights of after the step",
+         gradients(case, run, W2=after.W2)),
+        ("the hidden weights' gradient has x1 and x2 the wrong way round",
+         gradients(case, run, x=(x2, x1))),
+        ("the hidden weights' gradient leaves out the inputs x1 and x2",
+         gradients(case, run, x=(1.0, 1.0))),
+        ("the error is worked out anew after the output weights have moved",
+         gradients(after, forward(after))),
+    ]  # fmt: skip
+    for words, gradient in others:
+        yield words, moved(case, "W1", gradient["W1"])
+    for words, unit in wrong_units(case):
+        yield (
+            f"the hidden weights' gradient {words}",
+            moved(case, "W1", [d * x for d in unit for x in case.x]),
+        )
+
+
+def wrong_units(case):
+    """Pairs (words, 3 numbers): what learners take for the error of the hidden units."""
+    run = forward(case)
+    weighted = list(zip(case.W2, run.awake, strict=True))
+    yield ("leaves out the ReLU's derivative, so sleeping units learn",
+           [run.e * w for w, _ in weighted])  # fmt: skip
+    yield "leaves out the output weights", [run.e * awake for _, awake in weighted]
+    yield ("leaves out the output weights and the ReLU's derivative: it is the error of the output",
+           [run.e] * 3)  # fmt: skip
+    yield "leaves out the error, prediction - y", [w * awake for w, awake in weighted]
+    yield ("multiplies by what the hidden units give on in place of the ReLU's derivative",
+           [run.e * w * a for w, a in zip(case.W2, run.a, strict=True)])  # fmt: skip
+    yield ("is added up over the hidden units: each unit has its own",
+           [sum(run.e * w * awake for w, awake in weighted)] * 3)  # fmt: skip
+    yield ("is the ReLU's derivative of the error, not the error times the ReLU's derivative",
+           [float(run.e * w > 0) for w, _ in weighted])  # fmt: skip
+    yield ("adds the output weights up before it reaches the units",
+           [run.e * sum(case.W2) * awake for _, awake in weighted])  # fmt: skip
 
 
 def wrong_output(case):
@@ -271,44 +252,16 @@ def wrong_output(case):
 
 def wrong_biases(case):
     run = forward(case)
-    weighted = list(zip(case.W2, run.awake, strict=True))
-    units = [
-        (
-            "the bias gradient leaves out the ReLU's derivative, so sleeping units learn",
-            [run.e * w for w, _ in weighted],
-        ),
-        (
-            "the bias gradient leaves out the output weights",
-            [run.e * awake for _, awake in weighted],
-        ),
-        ("the bias gradient is the error of the output, not that of the hidden units", [run.e] * 3),
-        ("the bias gradient leaves out the error, prediction - y", [w * s for w, s in weighted]),
-        (
-            "the bias gradient adds up over the hidden units: each unit has its own",
-            [sum(run.e * w * s for w, s in weighted)] * 3,
-        ),
-        (
-            "the bias gradient is the ReLU's derivative of the error, not the error times the ReLU's derivative",
-            [float(run.e * w > 0) for w, _ in weighted],
-        ),
-        (
-            "the bias gradient is multiplied by what the hidden units give on",
-            [run.e * w * a for w, a in zip(case.W2, run.a, strict=True)],
-        ),
-        ("the bias gradient is multiplied by x1", [run.e * w * s * case.x[0] for w, s in weighted]),
-        ("the bias gradient is multiplied by x2", [run.e * w * s * case.x[1] for w, s in weighted]),
-        (
-            "the bias gradient is multiplied by x1 + x2",
-            [run.e * w * s * sum(case.x) for w, s in weighted],
-        ),
-        ("the biases are moved by the gradient of the output weights", [run.e * a for a in run.a]),
-        (
-            "the biases were updated with the output weights of after the step",
-            gradients(case, run, W2=later(case).W2)["b"],
-        ),
-    ]
-    for words, gradient in units:
-        yield words, moved(case, "b", gradient)
+    right = gradients(case, run)["b"]
+    yield ("the biases were updated with the output weights of after the step",
+           moved(case, "b", gradients(case, run, W2=later(case).W2)["b"]))  # fmt: skip
+    yield ("the biases are moved by the gradient of the output weights",
+           moved(case, "b", [run.e * a for a in run.a]))  # fmt: skip
+    for words, factor in (("x1", case.x[0]), ("x2", case.x[1]), ("x1 + x2", sum(case.x))):
+        yield (f"the bias gradient is multiplied by {words}",
+               moved(case, "b", [factor * g for g in right]))  # fmt: skip
+    for words, unit in wrong_units(case):
+        yield f"the bias gradient {words}", moved(case, "b", unit)
 
 
 def predict(case, x, biases=True, relu=True):

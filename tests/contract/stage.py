@@ -1,12 +1,14 @@
-"""A stage on which a script's main() performs: small data it cannot tell from MNIST, and a record of it.
+"""A stage on which a script's main() performs: small data in place of MNIST, and a record.
 
 The script gets its pictures from utils.get_MNIST_data or utils_multiMNIST.get_data and trains with
 train_utils, as in the course. These are replaced before it is imported, so that a mistake in
-a submission's train_utils.py costs points there and nowhere else, and a script of thirty epochs takes
-a second. A script that trains in a loop of its own is watched through hooks of PyTorch.
+a submission's train_utils.py costs points there and nowhere else, and a script of thirty epochs
+takes a second. A script that trains in a loop of its own is watched through hooks of PyTorch.
 """
 
+import builtins
 import collections
+import contextlib
 import importlib
 import struct
 import sys
@@ -68,7 +70,7 @@ def fingerprint(x, shape):
 
 
 def prepare(file, heads, shape):
-    """Puts the small data and the watched training in the place of the real ones, before the import.
+    """Puts the small data and the watched training in place of the real ones, before the import.
 
     file: the script; heads: 1 or 2 digits per picture; shape: (rows, columns) of a picture.
     """
@@ -78,14 +80,25 @@ def prepare(file, heads, shape):
     watch()
     if state["own options"]:  # it is quick and knows --data-dir: nothing has to be replaced
         return
-    module_for("utils").get_MNIST_data = lambda *_, **__: copies(data)
-    if heads == 2:
-        module_for("utils_multiMNIST").get_data = lambda *_, **__: copies(data)
-    train_utils = module_for("train_utils")
+    with left_as_it_was(builtins, np, torch, F):
+        utils, train_utils = module_for("utils"), module_for("train_utils")
+        pairs = module_for("utils_multiMNIST") if heads == 2 else None
+    utils.get_MNIST_data = lambda *_, **__: copies(data)
+    if pairs:
+        pairs.get_data = lambda *_, **__: copies(data)
     for function in (batchify_data, run_epoch, train_model, compute_accuracy):
         setattr(train_utils, function.__name__, function)
     train_utils.Flatten = torch.nn.Flatten
-    torch.set_default_dtype(torch.float32)  # whatever its train_utils.py has changed
+
+
+@contextlib.contextmanager
+def left_as_it_was(*modules):
+    """Undoes what the modules beside a script do to other modules and to PyTorch."""
+    before = [dict(vars(module)) for module in modules]
+    yield
+    for module, content in zip(modules, before, strict=True):
+        vars(module).update(content)
+    torch.set_default_dtype(torch.float32)
     torch.set_grad_enabled(True)
 
 
@@ -135,8 +148,8 @@ def run_epoch(data, model, optimizer=None, *_, **__):
     losses, accuracies = [], []
     check(
         optimizer is not None or not model.training,
-        "run_epoch gets a model in training mode and no "
-        "optimizer: model.eval() is missing where a set is only read",
+        "run_epoch gets a model in training mode and no optimizer: model.eval() is missing where "
+        "a set is only read",
     )
     for batch in data:
         labels = (
@@ -217,7 +230,7 @@ def watch():
 
 
 def perform(module):
-    """Lets the script run, once; returns what its models were shown, and the Mistake it ended with."""
+    """Runs the script, once; returns what its models were shown, and the Mistake it ended with."""
     if not state["performed"]:
         state["performed"] = True
         state["started"] = time.monotonic()
@@ -309,17 +322,18 @@ def check_split(trained_on, looked_at):
     test = int((trained_on >= TRAIN).sum())
     check(
         test == 0,
-        f"the network is trained on pictures of the test set: {test} of the "
-        f"{len(trained_on)} pictures shown in training",
+        f"the network is trained on pictures of the test set: {test} of the {len(trained_on)} "
+        "pictures shown in training",
     )
     known = set(trained_on.tolist()) - {-1}
     dev = [place for place in looked_at.tolist() if 0 <= place < TRAIN]
     both = sum(place in known for place in dev)
-    # A look at the training data in eval mode is no mistake as long as others are looked at as well.
+    # A look at the training data in eval mode is no mistake as long as others are looked at as
+    # well.
     check(
         not dev or both <= 0.95 * len(dev),
-        f"the dev set is part of the training set: {both} of the "
-        f"{len(dev)} dev pictures were trained on. The last tenth of the training data is kept for dev",
+        f"the dev set is part of the training set: {both} of the {len(dev)} dev pictures were "
+        "trained on. The last tenth of the training data is kept for dev",
     )
 
 

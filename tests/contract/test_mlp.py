@@ -20,7 +20,7 @@ def build(module):
 
 @pytest.mark.points(2)
 def test_shapes(module):
-    """forward turns N pictures into two (N, 10), each picture by itself, without dice in eval"""
+    """forward turns N pictures into two (N, 10), each picture by itself, the same twice in eval"""
     models.check_batch_sizes(build(module), SHAPE, heads=2)
 
 
@@ -46,7 +46,7 @@ def test_main(module):
 
 @pytest.mark.points(2)
 def test_pictures(module):
-    """dev and test pictures stay out of the training, and each head learns its own digit's labels"""
+    """no dev or test picture is trained on, and each head gets its own digit's labels"""
     stage.check_pictures(module)
 
 

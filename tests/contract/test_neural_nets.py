@@ -42,9 +42,10 @@ def new_network(module):
 
 
 def network_of(module, case):
-    """A learner's network with the parameters of `case`, in the learner's own kind and shape of array.
+    """A learner's network with the parameters of `case`, in the learner's kind and shape of array.
 
-    Another shape than the exercise's has cost its points in test_start; transposed weights still count.
+    Another shape than the exercise's has cost its points in test_start; transposed weights still
+    count.
     """
     network = new_network(module)
     for group, attribute in ATTRIBUTES.items():
@@ -190,8 +191,8 @@ def test_networks_share_nothing(module):
         got = numbers(getattr(second, ATTRIBUTES[group]), ATTRIBUTES[group])
         check(
             got == [start] * len(got),
-            "two networks share their parameters: after one is trained, "
-            f"{ATTRIBUTES[group]} of a new one starts with {show(got[0])} where {show(start)} is right",
+            f"two networks share their parameters: after one is trained, {ATTRIBUTES[group]} of a "
+            f"new one starts with {show(got[0])} where {show(start)} is right",
         )
 
 
@@ -241,8 +242,9 @@ def move_of(module, case, group):
     before = networks.flat(case, group)
     check(
         len(got) == len(before),
-        f"{attribute} is {sides(shape)} before train and {sides(size(after))} after it: * multiplies "
-        "matrices for np.matrix but element by element for arrays, and broadcasting fills up the rest",
+        f"{attribute} is {sides(shape)} before train and {sides(size(after))} after it: * "
+        "multiplies matrices for np.matrix but element by element for arrays, and broadcasting "
+        "fills up the rest",
     )
     return difference(got, before)
 
@@ -276,7 +278,8 @@ def compare_step(module, group):
         check(
             False,
             f"{words}: after train{(*case.x, case.y)} {ATTRIBUTES[group]}{index} is "
-            f"{show(old + got[place])} where {show(old + right[place])} is right (it was {show(old)})",
+            f"{show(old + got[place])} where {show(old + right[place])} is right (it was "
+            f"{show(old)})",
         )
 
 
@@ -316,14 +319,14 @@ def test_learning_rate(module):
     )
     check(
         close(moves[1], 2 * moves[0], relative=1e-2),
-        "train does not multiply by self.learning_rate once: with a rate twice as high the step of a "
-        f"weight is {show(moves[1])} where {show(2 * moves[0])} is right",
+        "train does not multiply by self.learning_rate once: with a rate twice as high the step "
+        f"of a weight is {show(moves[1])} where {show(2 * moves[0])} is right",
     )
 
 
 @pytest.mark.points(2)
 def test_train_neural_network(module):
-    """train_neural_network shows every training point to train, in each of epochs_to_train epochs"""
+    """train_neural_network calls train with every point in each of epochs_to_train epochs"""
     for epochs in (10, 3):
         network = new_network(module)
         network.epochs_to_train = epochs
@@ -333,13 +336,13 @@ def test_train_neural_network(module):
         right = 4 * epochs
         check(
             len(seen) != 40 or right == 40,
-            "the number of epochs is written into "
-            "train_neural_network: with epochs_to_train = 3 train is still called 40 times, not 12",
+            "the number of epochs is written into train_neural_network: with epochs_to_train = 3 "
+            "train is still called 40 times, not 12",
         )
         check(
             len(seen) == right,
-            f"with epochs_to_train = {epochs} train is called {len(seen)} times "
-            f"where {right} is right: 4 points, {epochs} times",
+            f"with epochs_to_train = {epochs} train is called {len(seen)} times where {right} is "
+            f"right: 4 points, {epochs} times",
         )
         points = sorted((float(x1), float(x2), float(y)) for (x1, x2), y in TRAINING)
         for epoch in range(epochs):
@@ -356,8 +359,8 @@ def test_it_learns(module):
         got = number(call(network.predict, x1, x2), f"predict({x1}, {x2})")
         check(
             abs(got - 7 * x1) < 0.1,
-            f"after train_neural_network predict({x1}, {x2}) is {show(got)} "
-            f"where {7 * x1} within 0.1 is right",
+            f"after train_neural_network predict({x1}, {x2}) is {show(got)} where {7 * x1} within "
+            "0.1 is right",
         )
 
 
@@ -383,14 +386,16 @@ def test_report(module):
     verdicts = {error: re.sub(r"[\d.e+-]+", "", text) for error, text in outputs.items()}
     check(
         verdicts[0.05] != verdicts[0.5],
-        "test_neural_network says the same of a prediction 0.05 off, which passes, and of one 0.5 off",
+        "test_neural_network says the same of a prediction 0.05 off, which passes, and of one "
+        "0.5 off",
     )
     check(
         verdicts[-0.5] == verdicts[0.5],
-        "test_neural_network lets a prediction pass that is 0.5 too low: it is abs(prediction - 7 x1) "
-        "that has to be below 0.1",
+        "test_neural_network lets a prediction pass that is 0.5 too low: it is abs(prediction - "
+        "7 x1) that has to be below 0.1",
     )
     check(
         verdicts[-0.05] == verdicts[0.05],
-        "test_neural_network fails a prediction that is 0.05 too low: abs(prediction - 7 x1) < 0.1 passes",
+        "test_neural_network fails a prediction that is 0.05 too low: abs(prediction - 7 x1) < "
+        "0.1 passes",
     )

@@ -17,7 +17,7 @@ def test_main(module):
 
 @pytest.mark.points(2)
 def test_shapes(module):
-    """the model turns N pictures into (N, 10), each picture by itself, without dice in eval"""
+    """the model turns N pictures into (N, 10), each picture by itself, the same twice in eval"""
     model, shape = stage.trained_model(module)
     models.check_batch_sizes(model, shape, heads=1)
 

@@ -1,4 +1,4 @@
-"""What the contract tests speak with: mistakes, remarks, and numbers out of whatever a learner returns.
+"""What the contract tests speak with: mistakes, remarks, numbers out of whatever a learner returns.
 
 A learner's function may hand back a float, a 1 x 1 matrix, a tensor or a list. Everything is turned
 into plain Python floats before it is compared, so a submission that bends NumPy bends no verdict.
@@ -40,7 +40,7 @@ def get(owner, name, owner_name):
 
 @contextlib.contextmanager
 def blame(what):
-    """Turns whatever a learner's code raises in the block into a Mistake that begins with `what`."""
+    """Turns whatever a learner's code raises in the block into a Mistake beginning with `what`."""
     try:
         yield
     except Mistake:

@@ -1,7 +1,7 @@
 """Runs the contract tests: not in pytest's own process, but where a submission can do no harm.
 
-With --submission DIR they are all that runs, and grade the solution in DIR; without it the very same
-tests grade this project itself, among its other tests.
+With --submission DIR they are all that runs, and grade the solution in DIR; without it the very
+same tests grade this project itself, among its other tests.
 """
 
 import time

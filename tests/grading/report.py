@@ -1,8 +1,9 @@
 """What a grader reads: the table in the terminal, Gradescope's results.json, a row of grades.csv.
 
-pytest-gradescope and pytest-grader were looked at. Neither keeps a submission in a process of its own
-nor knows 'not submitted'; the first writes results.json into every folder it is run from and stops at a
-failure without a traceback, the second writes no results.json. What is needed of either is this file.
+pytest-gradescope and pytest-grader were looked at. Neither keeps a submission in a process of its
+own nor knows 'not submitted'; the first writes results.json into every folder it is run from and
+stops at a failure without a traceback, the second writes no results.json. What is needed of either
+is this file.
 """
 
 import json
@@ -53,7 +54,7 @@ def table(results):
 
 
 def gradescope(results, seconds):
-    """The content of Gradescope's results.json, as its documentation of autograders specifies it."""
+    """The content of Gradescope's results.json, as its documentation specifies it."""
     tests = []
     for exercise, here in by_exercise(results).items():
         if here and not was_submitted(here):

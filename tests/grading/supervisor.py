@@ -71,7 +71,7 @@ class Result:
 
 
 def contract():
-    """{exercise: {test: (title, points)}}, read off the sources of tests/contract, none imported."""
+    """{exercise: {test: (title, points)}}, read off the sources of tests/contract."""
     found = {}
     for exercise in EXERCISES:
         source = (ROOT / f"tests/contract/test_{exercise}.py").read_text(encoding="utf-8")
@@ -86,7 +86,8 @@ def contract():
 def find_modules(folder):
     """{exercise: the files submitted for it}: at the top of `folder`, or in its parts.
 
-    The course has train_utils.py twice, for one digit and for two: where both are there, both count.
+    The course has train_utils.py twice, for one digit and for two: where both are there, both
+    count.
     """
     files = {}
     for exercise in EXERCISES:
@@ -128,33 +129,14 @@ class Worker:
             if path.stem not in NOT_LENT:
                 shutil.copy(path, kit / "project")
         (self.space / "tmp").mkdir()
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("PYTHON", "PYTEST", "COV_"))
-        }
-        one_thread = dict.fromkeys(
-            ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1"
-        )
-        environment |= one_thread | {
-            "TMPDIR": str(self.space / "tmp"),
-            "TEMP": str(self.space / "tmp"),
-            "MPLBACKEND": "Agg",
-            "CUDA_VISIBLE_DEVICES": "",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONIOENCODING": "utf-8",
-        }
         command = [sys.executable, str(kit / "tests/grading/worker.py")]
-        if any(
-            b"matplotlib" in path.read_bytes()
-            for path in self.folder.glob("*.py")
-            if path.is_file()
-        ):
+        sources = [path.read_bytes() for path in self.folder.glob("*.py") if path.is_file()]
+        if any(b"matplotlib" in source for source in sources):
             command.append("--with-matplotlib")
         self.process = subprocess.Popen(
             command,
             cwd=self.space,
-            env=environment,
+            env=environment(self.space / "tmp"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -168,7 +150,7 @@ class Worker:
             raise RuntimeError("the worker does not start; try: python -c 'import torch, pytest'")
 
     def receive(self, seconds):
-        """The next message: {} when none came in time, {"gone": True} when none can come any more."""
+        """The next message: {} when none came in time, {"gone": True} when none can come."""
         try:
             return self.inbox.get(timeout=max(0.01, seconds))
         except queue.Empty:
@@ -222,7 +204,7 @@ class Worker:
                 self.process.kill()
 
     def await_end(self):
-        """Reads on until the worker says that the child has ended, so that it can take the next one."""
+        """Reads on until the worker says that the child has ended: it can take the next one."""
         end = time.monotonic() + 5
         while time.monotonic() < end:
             message = self.receive(end - time.monotonic())
@@ -243,8 +225,24 @@ class Worker:
             shutil.rmtree(self.space, ignore_errors=True)
 
 
+def environment(temporary):
+    """The variables of the worker: one thread, no GPU, no window, its own temporary files."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "PYTEST", "COV_"))
+    }
+    threads = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
+    places = ["TMPDIR", "TEMP", "TMP"]
+    return {
+        **kept, **dict.fromkeys(threads, "1"), **dict.fromkeys(places, str(temporary)),
+        "MPLBACKEND": "Agg", "CUDA_VISIBLE_DEVICES": "", "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONIOENCODING": "utf-8",
+    }  # fmt: skip
+
+
 def read_lines(stream, inbox):
-    """Puts each line that is JSON into the inbox; whatever else a submission writes there is nothing."""
+    """Puts each line that is JSON into the inbox; what else is written there is nothing."""
     with contextlib.suppress(OSError, ValueError):
         while line := stream.readline(1 << 16):
             with contextlib.suppress(ValueError):
@@ -276,8 +274,9 @@ def what_not_to_copy(folder, names):
 def grade(folder, exercises=EXERCISES, wanted=None, worker=None):
     """Yields a Result for every test of the contract, in order.
 
-    folder: of the submission. wanted: {exercise: test names}, all if None. worker: one that is running
-    already and is left so, for submissions that are trusted not to spoil it; a new one if None.
+    folder: of the submission. wanted: {exercise: test names}, all if None. worker: one that is
+    running already and is left so, for submissions that are trusted not to spoil it; a new one if
+    None.
     """
     folder = Path(folder).resolve()
     tests, files = contract(), find_modules(folder)

@@ -1,9 +1,9 @@
 """The process in which a submission's code runs: python worker.py KIT, spoken to in lines of JSON.
 
-It imports PyTorch and the contract tests once, then forks a child for each exercise, so that nothing
-an exercise does to the interpreter (seeds, default types, patched NumPy, a crash) reaches another.
-Where forking is not safe (Windows, macOS) the process itself does one exercise and ends; its
-supervisor starts another. Standard output and input are cut off: a flood costs only time.
+It imports PyTorch and the contract tests once, then forks a child for each exercise, so that
+nothing an exercise does to the interpreter (seeds, default types, patched NumPy, a crash) reaches
+another. Where forking is not safe (Windows, macOS) the process itself does one exercise and ends;
+its supervisor starts another. Standard output and input are cut off: a flood costs only time.
 """
 
 import contextlib
@@ -153,8 +153,8 @@ def run_exercise(request, tests, project, say):
 def import_as_far_as_it_goes(file):
     """The module in a file, even if an error stops it half-way: what it defined until then counts.
 
-    The course's neural_nets.py trains and tests while it is imported, and a mistake there should not
-    cost the points of what stands above it.
+    The course's neural_nets.py trains and tests while it is imported, and a mistake there should
+    not cost the points of what stands above it.
     """
     spec = importlib.util.spec_from_file_location(file.stem, file)
     module = importlib.util.module_from_spec(spec)

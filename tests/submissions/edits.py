@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-
 HERE = Path(__file__).parent
 
 
@@ -33,7 +32,7 @@ def edited(base, module, *mistakes):
 
 
 def write(folder, edits, base="course", module=None):
-    """Writes the six modules of `base` (filled up from "course") with one of them edited; returns folder.
+    """Writes the six modules of `base`, the rest from "course", with one edited; returns folder.
 
     Raises ValueError if what an edit replaces does not stand in the base.
     """

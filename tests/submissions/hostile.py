@@ -1,8 +1,9 @@
-"""Submissions that hang, exit, crash, flood, delete or meddle: each may cost its own points, no others.
+"""Submissions that hang, exit, crash, flood, delete or meddle: each costs at most its own points.
 
 An entry is a name, the module, whether points are lost there, words of a message (or ''), and what is
 done to the right solution in tidy/: text put in front of the module, or edits.
 """
+# ruff: noqa: E501 - one misdeed stands on one line
 
 from typing import NamedTuple
 
