@@ -306,6 +306,8 @@ def wrong_pairs(loss, accuracy, others, batches, model):
         [loss[0], swapped[1], accuracy[0], cross[1]],
     )
     yield ("each head is compared with the other digit's labels", swapped + cross)
+    yield ("the loss of each head is taken against the other digit's labels", swapped + accuracy)
+    yield ("the accuracy of each head is counted against the other digit's labels", loss + cross)
 
 
 def weights_after(run_epoch, heads, batches, passes, make=torch.optim.SGD, anew=False, **settings):

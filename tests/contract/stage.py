@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch.nn.modules import module as hooks
 
+from tests.contract.models import explained
 from tests.grading.judge import Mistake, blame, check, describe, remark, stopped
 
 TRAIN, TEST = (
@@ -80,9 +81,8 @@ def prepare(file, heads, shape):
     watch()
     if state["own options"]:  # it is quick and knows --data-dir: nothing has to be replaced
         return
-    with left_as_it_was(builtins, np, torch, F):
-        utils, train_utils = module_for("utils"), module_for("train_utils")
-        pairs = module_for("utils_multiMNIST") if heads == 2 else None
+    utils, train_utils = module_for("utils"), module_for("train_utils")
+    pairs = module_for("utils_multiMNIST") if heads == 2 else None
     utils.get_MNIST_data = lambda *_, **__: copies(data)
     if pairs:
         pairs.get_data = lambda *_, **__: copies(data)
@@ -95,11 +95,13 @@ def prepare(file, heads, shape):
 def left_as_it_was(*modules):
     """Undoes what the modules beside a script do to other modules and to PyTorch."""
     before = [dict(vars(module)) for module in modules]
-    yield
-    for module, content in zip(modules, before, strict=True):
-        vars(module).update(content)
-    torch.set_default_dtype(torch.float32)
-    torch.set_grad_enabled(True)
+    try:
+        yield
+    finally:
+        for module, content in zip(modules, before, strict=True):
+            vars(module).update(content)
+        torch.set_default_dtype(torch.float32)
+        torch.set_grad_enabled(True)
 
 
 def write_idx(folder):
@@ -120,7 +122,8 @@ def copies(data):
 def module_for(name):
     """The submission's own module of this name if it has a sound one, else the project's."""
     try:
-        return importlib.import_module(name)
+        with left_as_it_was(builtins, np, torch, F):
+            return importlib.import_module(name)
     except BaseException as error:
         spare = sys.modules.get("the project's " + name)
         check(spare is not None, f"{name}.py cannot be imported: {describe(error)}")
@@ -210,7 +213,7 @@ def watch():
         if depth or state["own loop"] or not isinstance(x, torch.Tensor) or x.dim() < 2:
             return
         if any(True for _ in module.parameters()):
-            outs = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
+            outs = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
             training = module.training and torch.is_grad_enabled()
             record.append(Seen(module, training, x.detach(), [None] * len(outs)))
             pending.append((record[-1], outs))
@@ -254,7 +257,7 @@ def run_main(module):
     if main is None:
         check(record, f"{module.__name__}.py has no main() and trains nothing when it is imported")
         return
-    with blame("main()"):
+    with explained("main()"):
         if not state["own options"]:
             main()
             return

@@ -187,7 +187,7 @@ MATRIX_NETWORK = edited(
     ),
     (
         "bias_gradient_summed",
-        "adds up over the hidden units",
+        "added up over the hidden units",
         ("grad_biases = delta_hidden", "grad_biases = np.ones((3, 1)) * np.sum(delta_hidden)"),
     ),
     (
