@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from conftest import RUN_FILES, visible_files
 from PIL import Image
 
 import conv
 import utils_multiMNIST
+from tests.conftest import RUN_FILES, visible_files
 
 
 def test_the_shapes_are_those_of_the_comments():

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from conftest import RUN_FILES, visible_files
 
 import mlp
+from tests.conftest import RUN_FILES, visible_files
 
 
 @pytest.mark.parametrize("hidden", [(64,), (30, 20)])

@@ -11,10 +11,10 @@ import time
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, RUN_FILES, run_script, visible_files
 
 import nnet_cnn
 import train_utils
+from tests.conftest import ROOT, RUN_FILES, run_script, visible_files
 
 
 def test_the_shapes_are_those_of_the_comments():

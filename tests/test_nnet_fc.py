@@ -5,12 +5,12 @@ import json
 
 import pytest
 import torch
-from conftest import RUN_FILES, visible_files
 from torch import nn
 
 import nnet_fc
 import reports
 import train_utils
+from tests.conftest import RUN_FILES, visible_files
 
 
 def test_the_courses_network_is_plain():

@@ -12,9 +12,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from conftest import ROOT, write_idx, write_mnist
 
 import utils
+from tests.conftest import ROOT, write_idx, write_mnist
 from utils import UserError
 
 # ------------------------------------------------------------------------------ reading MNIST

@@ -8,11 +8,11 @@ import types
 import numpy as np
 import pytest
 import torch
-from conftest import write_mnist
 
 import train_utils
 import utils
 import utils_multiMNIST
+from tests.conftest import write_mnist
 from utils import UserError
 from utils_multiMNIST import compose, get_data
 
