@@ -245,6 +245,20 @@ def test_hostile(tmp_path):
         assert original >= {f"{name}.py" for name in EXERCISES}, f"{h.name} reached its own folder"
 
 
+@pytest.mark.slow
+def test_where_forking_is_not_safe(tmp_path, monkeypatch):
+    """On Windows and macOS each exercise has a process of its own, with the same results."""
+    monkeypatch.setattr(supervisor, "FORKS", False)
+    hanging = next(h for h in hostile.HOSTILE if h.name == "sleeps_in_train")
+    write(tmp_path, hanging.edits, "tidy", hanging.module)
+    for name in ("nnet_fc", "nnet_cnn"):
+        (tmp_path / f"{name}.py").unlink()
+    (tmp_path / "mlp.py").write_text("import os\nos._exit(3)\n", encoding="utf-8")
+    row = report.row("alice", list(supervisor.grade(tmp_path)))
+    assert 0 < row["neural_nets"] < 30
+    assert (row["train_utils"], row["mlp"], row["conv"]) == (26, 0, 13)
+
+
 # ------------------------------------------------------------------------------ the parts
 
 

@@ -37,6 +37,7 @@ NOT_COPIED = [
 ]
 LARGEST_COPY = 20 * 2**20  # bytes: somebody's weights, not somebody's code
 
+FORKS = sys.platform == "linux"  # elsewhere a fork after the import of PyTorch is not safe
 START_SECONDS = 120  # until PyTorch is imported, which a busy machine may take long for
 IMPORT_SECONDS = 8.0  # of a module: it takes 0.1
 MAIN_SECONDS = 8.0  # of a test that runs a script's main() on small data: it takes 1
@@ -133,6 +134,8 @@ class Worker:
         sources = [path.read_bytes() for path in self.folder.glob("*.py") if path.is_file()]
         if any(b"matplotlib" in source for source in sources):
             command.append("--with-matplotlib")
+        if FORKS:
+            command.append("--fork")
         self.process = subprocess.Popen(
             command,
             cwd=self.space,
@@ -172,12 +175,11 @@ class Worker:
         request = {"exercise": exercise, "tests": tests, "file": str(place)}
         self.process.stdin.write((json.dumps(request) + "\n").encode())
         self.process.stdin.flush()
-        child, on, limit = None, "", time.monotonic() + START_SECONDS
+        child, on, limit = None, "", time.monotonic() + IMPORT_SECONDS
         while True:
             message = self.receive(limit - time.monotonic())
             if not message:
-                self.kill(child)
-                self.await_end()
+                self.end(child)
                 yield on, "", [], None
                 return
             if "child" in message and child is None:
@@ -190,27 +192,23 @@ class Worker:
                 on = None
             elif "ended" in message or "gone" in message:
                 if "gone" in message:
-                    self.kill(child)
-                    self.stop()
+                    self.end(child)
                 if on is not None:
                     yield on, how_it_died(message.get("ended")), [], None
                 return
 
-    def kill(self, child):
-        with contextlib.suppress(OSError):
-            if child:
+    def end(self, child):
+        """Ends the child with all that it has started, or the worker if it cannot take another."""
+        if child:
+            with contextlib.suppress(OSError):
                 os.killpg(child, signal.SIGKILL)
-            else:
-                self.process.kill()
-
-    def await_end(self):
-        """Reads on until the worker says that the child has ended: it can take the next one."""
-        end = time.monotonic() + 5
-        while time.monotonic() < end:
-            message = self.receive(end - time.monotonic())
-            if "ended" in message or "gone" in message:
-                return
-        self.process.kill()
+            limit = time.monotonic() + 5
+            while message := self.receive(limit - time.monotonic()):
+                if "ended" in message:
+                    return
+                if "gone" in message:
+                    break
+        self.stop()
 
     def stop(self):
         if self.process is not None:
