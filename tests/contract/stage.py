@@ -36,7 +36,8 @@ PASSES = 3  # batches per epoch that are trained on
 
 record = []  # Seen, one per batch of pictures that any model was shown
 pending = collections.deque(maxlen=4)  # (Seen, its outputs) that still wait for their labels
-state = {"started": None, "own loop": False, "performed": False, "error": None, "data": None}
+first_weights = {}  # {model: its weights when it was first seen in a loop of the script's own}
+state = dict.fromkeys(["started", "in run_epoch", "performed", "error", "data", "squashed"])
 
 
 class Seen(NamedTuple):
@@ -159,12 +160,12 @@ def run_epoch(data, model, optimizer=None, *_, **__):
             list(batch["y"]) if len(batch["y"]) == 2 and batch["x"].shape[0] != 2 else [batch["y"]]
         )
         record.append(Seen(model, model.training, batch["x"], labels))
-    state["own loop"] = True
+    state["in run_epoch"] = True
     try:
         for batch in data[:PASSES]:
             step(batch, model, optimizer, losses, accuracies)
     finally:
-        state["own loop"] = False
+        state["in run_epoch"] = False
     check(losses, "run_epoch gets no batch at all")
     loss, accuracy = np.mean(losses, 0), np.mean(accuracies, 0)
     return (loss[0], accuracy[0]) if len(loss) == 1 else (tuple(loss), tuple(accuracy))
@@ -210,21 +211,30 @@ def watch():
         while depth and depth.pop() is not module:
             pass
         x = inputs[0] if inputs else None
-        if depth or state["own loop"] or not isinstance(x, torch.Tensor) or x.dim() < 2:
+        if depth or state["in run_epoch"] or not isinstance(x, torch.Tensor) or x.dim() < 2:
             return
         if any(True for _ in module.parameters()):
             outs = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
             training = module.training and torch.is_grad_enabled()
             record.append(Seen(module, training, x.detach(), [None] * len(outs)))
+            if training:
+                weights = [parameter.detach().clone() for parameter in module.parameters()]
+                first_weights.setdefault(module, weights)
             pending.append((record[-1], outs))
 
     right_loss = F.cross_entropy
 
     def cross_entropy(output, target, *arguments, **settings):
+        known = False
         for seen, outs in pending:
             for head, out in enumerate(outs):
                 if out is output:
                     seen.labels[head] = target
+                    known = True
+        operation = type(getattr(output, "grad_fn", None)).__name__
+        seen_here = not state["in run_epoch"] and not known
+        if seen_here and operation.startswith(("SoftmaxBackward", "SigmoidBackward")):
+            state["squashed"] = operation.split("Backward")[0].lower()
         return right_loss(output, target, *arguments, **settings)
 
     hooks.register_module_forward_pre_hook(before)
@@ -274,7 +284,18 @@ def check_run(module):
     _, error = perform(module)
     if error is not None:
         raise error
-    trained_model(module)
+    model, _ = trained_model(module)
+    squashed = state["squashed"]
+    check(
+        not squashed, f"main() has a {squashed} before the cross-entropy, which has one of its own"
+    )
+    before = first_weights.get(model, [])
+    still = [torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=False)]
+    check(
+        not still or not all(still),
+        "main() trains nothing: no weight changes from the first batch to the end. Is there a "
+        "loss.backward() and an optimizer.step(), with an optimizer of this model's parameters?",
+    )
 
 
 def trained_model(module):

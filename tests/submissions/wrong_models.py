@@ -111,9 +111,39 @@ CONVOLUTIONAL = edited(
 )
 
 FORWARD_MLP = "        h = F.relu(self.hidden(xf))\n"
+OWN_LOOP = """    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for epoch in range(3):
+        for batch in train_batches:
+            optimizer.zero_grad()
+            out1, out2 = model(batch['x'])
+            loss = F.cross_entropy(out1, batch['y'][0]) + F.cross_entropy(out2, batch['y'][1])
+            loss.backward()
+            optimizer.step()
+"""
+TRAINING = "    train_model(train_batches, dev_batches, model)\n"
 TWO_HEADED_MLP = edited(
     "course",
     "mlp",
+    (
+        "mlp_own_loop_first_labels",
+        "the second head is trained on the first digit's labels",
+        (TRAINING, OWN_LOOP.replace("['y'][1]", "['y'][0]")),
+    ),
+    (
+        "mlp_own_loop_softmax",
+        "softmax before the cross-entropy",
+        (TRAINING, OWN_LOOP.replace("(out2,", "(F.softmax(out2, dim=1),")),
+    ),
+    (
+        "mlp_own_loop_without_step",
+        "no weight changes",
+        (TRAINING, OWN_LOOP.replace("            optimizer.step()\n", "")),
+    ),
+    (
+        "mlp_own_loop_other_model",
+        "no weight changes",
+        (TRAINING, OWN_LOOP.replace("model.parameters()", "MLP(1176).parameters()")),
+    ),
     (
         "mlp_same_columns",
         "same ten columns",
@@ -172,7 +202,11 @@ TWO_HEADED_MLP = edited(
         "depends on the other pictures",
         ("xf = self.flatten(x)", "xf = self.flatten(x).t().reshape(x.shape[0], -1)"),
     ),
-    ("mlp_layer_in_forward", "", (FORWARD_MLP, "        h = F.relu(nn.Linear(1176, 64)(xf))\n")),
+    (
+        "mlp_layer_in_forward",
+        "not registered",
+        (FORWARD_MLP, "        h = F.relu(nn.Linear(1176, 64)(xf))\n"),
+    ),
     (
         "mlp_layers_in_list",
         "not registered",
