@@ -14,10 +14,8 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from conftest import write_mnist
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_utils_multiMNIST import write_course_files
 
 import neural_nets
 import nnet_fc
@@ -25,6 +23,8 @@ import reports
 import train_utils
 import utils
 import utils_multiMNIST
+from tests.conftest import write_mnist
+from tests.test_utils_multiMNIST import write_course_files
 from utils import UserError
 
 # One damage: a place (as a share of the length), what to do there, and with which bytes.

@@ -16,7 +16,8 @@ import time
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, run_script, visible_files
+
+from tests.conftest import ROOT, run_script, visible_files
 
 SCRIPTS = {  # the options of a run of a few seconds, and more than one epoch's worth of state
     "neural_nets.py": ["--hidden", "60", "40", "--epochs", "8"],

@@ -7,10 +7,12 @@ is this file.
 """
 
 import json
+import textwrap
 
 from tests.grading.judge import one_line
 from tests.grading.supervisor import EXERCISES
 
+WIDTH = 100  # characters of a line in the terminal
 COLUMNS = ["submission", *EXERCISES, "total", "possible", "first_mistake"]
 
 
@@ -46,11 +48,18 @@ def table(results):
             continue
         reached, possible = points(here)
         lost = next((r.message for r in here if r.passed is False), "")
-        lines.append(f"{exercise:12} {reached:3} of {possible:3}  {lost}".rstrip())
-        said = dict.fromkeys(text for r in here for text in r.remarks)
-        lines += [f"{'':12} remark: {text}" for text in said]
+        lines += folded(f"{exercise:12} {reached:3} of {possible:3}  ", lost)
+        for text in dict.fromkeys(text for r in here for text in r.remarks):
+            lines += folded(f"{'':12} remark: ", text)
     reached, possible = points(results)
     return [*lines, f"{'total':12} {reached:3} of {possible:3}"]
+
+
+def folded(start, text):
+    """`start` and then `text`, folded to the width of a terminal beside it."""
+    blank = " " * len(start)
+    options = {"break_on_hyphens": False, "drop_whitespace": True, "subsequent_indent": blank}
+    return textwrap.wrap(start + text, WIDTH, **options) if text else [start.rstrip()]
 
 
 def gradescope(results, seconds):
