@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import ROOT, RUN_FILES, run_script, visible_files
 from PIL import Image
 
 import neural_nets
 import utils
+from tests.conftest import ROOT, RUN_FILES, run_script, visible_files
 from utils import UserError
 
 SETTINGS = {"epochs": 3, "batch_size": 50, "lr": 0.1, "seed": 0, "quiet": True, "resume": False}
