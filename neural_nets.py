@@ -164,7 +164,8 @@ EPOCHS = 12
 BATCH_SIZE = 128
 LEARNING_RATE = 0.1  # at its highest
 MOMENTUM = 0.9
-NUDGE = 0.8  # Euclidean length; a digit is about 9 long
+NUDGE = 1.0  # Euclidean length; a digit is about 9 long
+NUDGE_GROWS = 0.3
 
 
 def initialise(sizes, rng, dtype=np.float32):
@@ -320,24 +321,24 @@ def nesterov_step(params, velocity, grads, rate):
         weights -= grad
 
 
-def nudge(params, cache, dlogits):
-    """Return the step (N, 784) of length NUDGE, in the space of pixels, that hurts each most.
+def nudge(params, cache, dlogits, length):
+    """Return the steps (N, 784) of this length, in the space of pixels, that raise C the most.
 
     The loss grows fastest along its gradient by the pixels, which the chain rule yields one layer
     further back. Goodfellow et al., ICLR 2015 (arXiv 1412.6572), section 5; with Euclidean length
     Miyato et al., ICLR 2016 (arXiv 1507.00677).
     """
     step = backward(params, cache, dlogits, to_images=True)
-    step *= NUDGE / (np.linalg.norm(step, axis=1, keepdims=True) + 1e-20)  # (N, 784) * (N, 1)
+    step *= length / (np.linalg.norm(step, axis=1, keepdims=True) + 1e-20)  # (N, 784) * (N, 1)
     return step
 
 
-def training_step(params, velocity, images, labels, rate):
+def training_step(params, velocity, images, labels, rate, length):
     """Nudge a batch (N, 784), in place, and learn it; return its loss and hits before the nudge."""
     logits, cache = forward(params, images)
     loss, dlogits = softmax_cross_entropy(logits, labels)
     right = int((logits.argmax(axis=1) == labels).sum())
-    images += nudge(params, cache, dlogits)
+    images += nudge(params, cache, dlogits, length)
     logits, cache = forward(params, images)
     dlogits = softmax_cross_entropy(logits, labels)[1]
     nesterov_step(params, velocity, backward(params, cache, dlogits), rate)
@@ -357,8 +358,11 @@ def train_epoch(params, velocity, images, labels, args, epoch):
     loss_sum, right = 0.0, 0
     for i in reports.progress_bar(range(batches), f"epoch {epoch}/{args.epochs}", args.quiet):
         chosen = order[i * size : (i + 1) * size]  # (N,)
-        rate = learning_rate((epoch - 1 + i / batches) / args.epochs, args.lr)
-        loss, correct = training_step(params, velocity, images[chosen], labels[chosen], rate)
+        progress = (epoch - 1 + i / batches) / args.epochs
+        rate, length = learning_rate(progress, args.lr), NUDGE * min(1, progress / NUDGE_GROWS)
+        loss, correct = training_step(
+            params, velocity, images[chosen], labels[chosen], rate, length
+        )
         loss_sum += loss
         right += correct
         if not math.isfinite(loss):

@@ -338,8 +338,8 @@ def test_the_nudge_has_its_length_and_hurts_more_than_any_other_step():
     params, images, labels = random_case([20, 9, 8, 10], examples=12)
     logits, cache = neural_nets.forward(params, images)
     _, dlogits = neural_nets.softmax_cross_entropy(logits, labels)
-    step = neural_nets.nudge(params, cache, dlogits)
-    np.testing.assert_allclose(np.linalg.norm(step, axis=1), neural_nets.NUDGE, rtol=1e-9)
+    step = neural_nets.nudge(params, cache, dlogits, 0.7)
+    np.testing.assert_allclose(np.linalg.norm(step, axis=1), 0.7, rtol=1e-9)
     small = step * 1e-3
     worst = example_losses(params, images + small, labels)
     assert (worst > example_losses(params, images, labels)).all()
@@ -355,7 +355,7 @@ def test_a_sure_and_right_reading_has_no_nudge():
     images, labels = np.eye(10, dtype=np.float32), np.arange(10)
     logits, cache = neural_nets.forward(params, images)
     _, dlogits = neural_nets.softmax_cross_entropy(logits, labels)
-    assert not neural_nets.nudge(params, cache, dlogits).any()
+    assert not neural_nets.nudge(params, cache, dlogits, 1.0).any()
 
 
 def test_training_step_equals_torch():
@@ -364,7 +364,7 @@ def test_training_step_equals_torch():
     clean, tensors = torch_loss(params, images, labels)
     clean.backward()
     step = tensors["images"].grad / tensors["images"].grad.norm(dim=1, keepdim=True)
-    hard, tensors = torch_loss(params, images + neural_nets.NUDGE * step.numpy(), labels)
+    hard, tensors = torch_loss(params, images + 0.7 * step.numpy(), labels)
     hard.backward()
     wanted = {}
     for name in params:
@@ -373,7 +373,7 @@ def test_training_step_equals_torch():
             tensors[name].grad.numpy() + neural_nets.MOMENTUM * v
         )
     right = (neural_nets.forward(params, images)[0].argmax(1) == labels).sum()
-    found = neural_nets.training_step(params, velocity, images.copy(), labels, 0.1)
+    found = neural_nets.training_step(params, velocity, images.copy(), labels, 0.1, 0.7)
     assert found == (pytest.approx(clean.item()), right)
     for name, a in params.items():
         np.testing.assert_allclose(a, wanted[name], rtol=1e-9, atol=1e-12)
@@ -382,10 +382,10 @@ def test_training_step_equals_torch():
 def test_an_epoch_takes_every_digit_once_in_full_batches_in_an_order_of_its_own(monkeypatch):
     seen = []
 
-    def step(params, velocity, images, labels, rate):
+    def step(params, velocity, images, labels, rate, length):
         np.testing.assert_array_equal(images[:, 0], labels)
         assert len(labels) == 50
-        seen.append((labels.tolist(), rate))
+        seen.append((labels.tolist(), rate, length))
         return 2.0, 10
 
     monkeypatch.setattr(neural_nets, "training_step", step)
@@ -397,10 +397,12 @@ def test_an_epoch_takes_every_digit_once_in_full_batches_in_an_order_of_its_own(
         args = types.SimpleNamespace(**SETTINGS)
         figures, rate = neural_nets.train_epoch({}, {}, images, numbers, args, epoch)
         assert figures == (2.0, 0.2)
-        orders.append(sum((labels for labels, _ in seen), []))
+        order, rates, lengths = zip(*seen, strict=True)
+        orders.append(sum(order, []))
         assert len(set(orders[-1])) == len(orders[-1]) == 450
-        rates = [neural_nets.learning_rate((epoch - 1 + i / 9) / 3, 0.1) for i in range(9)]
-        assert [r for _, r in seen] == pytest.approx(rates)
+        done = [(epoch - 1 + i / 9) / 3 for i in range(9)]
+        assert rates == pytest.approx([neural_nets.learning_rate(part, 0.1) for part in done])
+        assert lengths == pytest.approx([neural_nets.NUDGE * min(1, part / 0.3) for part in done])
         assert rate == rates[-1]
     assert orders[0] != orders[1] == orders[2]
 
@@ -422,8 +424,8 @@ def test_training_learns_and_is_the_same_bits_for_the_same_seed(digits, tmp_path
     best, history = trained(digits, tmp_path, epochs=6, batch_size=20)
     again, _ = trained(digits, tmp_path, epochs=6, batch_size=20)
     other, _ = trained(digits, tmp_path, epochs=6, batch_size=20, seed=1)
-    assert history[-1]["train_accuracy"] > 0.55 > 0.45 > history[0]["train_accuracy"]
-    assert history[-1]["dev_accuracy"] > 0.5 and history[-1]["dev_loss"] < history[0]["dev_loss"]
+    assert history[-1]["train_accuracy"] > 0.9 > 0.75 > history[0]["train_accuracy"]
+    assert history[-1]["dev_accuracy"] > 0.75 and history[-1]["dev_loss"] < history[0]["dev_loss"]
     for name, a in best.items():
         assert a.dtype == np.float32
         np.testing.assert_array_equal(a, again[name])
@@ -495,7 +497,7 @@ def test_a_run_leaves_its_files_and_figures(run, capsys):
     files = {name.replace(".pt", ".npz") for name in RUN_FILES} | {"weights.png"}
     assert visible_files(folder) == files
     assert json.loads((folder / "metrics.json").read_text(encoding="utf-8")) == metrics
-    assert metrics["test_accuracy"] > 0.4  # of 540 digits in four epochs; guessing gives 0.1
+    assert metrics["test_accuracy"] > 0.7  # of 540 digits in four epochs; guessing gives 0.1
     assert metrics["test_errors"] == round(200 * (1 - metrics["test_accuracy"]))
     assert metrics["parameters"] == 784 * 40 + 40 + 40 * 30 + 30 + 30 * 10 + 10
     assert metrics["settings"] == {
@@ -634,10 +636,10 @@ def test_a_loss_that_is_no_number_stops_the_run(digits, tmp_path, monkeypatch, r
     """The second epoch goes wrong; the checkpoint of the first stays."""
     step, steps = neural_nets.training_step, []
 
-    def wild(params, velocity, images, labels, rate):
+    def wild(params, velocity, images, labels, rate, length):
         steps.append(1)
         wrong = len(steps) == (24 if last else 15)
-        return step(params, velocity, images, labels, 1e30 if wrong else rate)
+        return step(params, velocity, images, labels, 1e30 if wrong else rate, length)
 
     monkeypatch.setattr(neural_nets, "training_step", wild)
     with pytest.raises(UserError, match="no longer a number.*lower --lr"):
@@ -713,9 +715,20 @@ def test_importing_prints_nothing_and_needs_neither_torch_nor_matplotlib():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_default_run_keeps_its_promise(tmp_path):
-    process = run_script("neural_nets.py", "--output-dir", tmp_path, "--quiet")
-    assert process.returncode == 0, process.stderr
-    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    metrics = neural_nets.main(["--output-dir", str(tmp_path), "--quiet"])
     assert metrics["test_accuracy"] >= 0.986
+
+
+@pytest.mark.slow
+def test_memory_stays_under_700_megabytes(tmp_path):
+    pytest.importorskip("resource")
+    code = (
+        "import resource, sys, neural_nets; neural_nets.main(sys.argv[1:]);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    command = [sys.executable, "-c", code, "--epochs", "1", "--quiet", "--output-dir", tmp_path]
+    peak = int(subprocess.check_output(command, cwd=ROOT, text=True))
+    peak_bytes = peak if sys.platform == "darwin" else 1024 * peak
+    assert peak_bytes < 700e6

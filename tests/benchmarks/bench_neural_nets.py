@@ -59,7 +59,7 @@ def numpy_contestant(images, labels, nudged):
         for chosen in batches_of(len(images), seed):
             x, y = images[chosen], labels[chosen]
             if nudged:
-                nn.training_step(params, velocity, x, y, RATE)
+                nn.training_step(params, velocity, x, y, RATE, nn.NUDGE)
             else:
                 plain_step(x, y)
 
