@@ -402,12 +402,13 @@ def read_picture(path):
     from PIL import Image, ImageOps
 
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters is an error, below
-            if image.width * image.height > 1e8:
-                raise UserError(f"{path} is too large ({image.width} x {image.height} pixels)")
-            image.draft("RGB", (320, 320))  # lets JPEG skip what is thrown away below
-            upright = ImageOps.exif_transpose(image).convert("RGBA")
+            with Image.open(path) as image:
+                if image.width * image.height > 1e8:
+                    raise UserError(f"{path} is too large ({image.width} x {image.height} pixels)")
+                image.draft("RGB", (320, 320))  # lets JPEG skip what is thrown away below
+                upright = ImageOps.exif_transpose(image).convert("RGBA")
         upright.thumbnail((320, 320))
         rgba = np.asarray(upright, np.float32) / 255
     except UserError:
