@@ -16,7 +16,7 @@ import utils_multiMNIST
 from utils_multiMNIST import img_cols, img_rows
 
 HIDDEN = (1536, 768)
-EPOCHS = 20
+EPOCHS = 40
 BATCH_SIZE = 128
 LEARNING_RATE = 0.2  # the highest of the schedule
 MOMENTUM = 0.9
