@@ -9,9 +9,9 @@ Shapes: N pictures, H rows, W columns; a head of a network reads one digit.
 import csv
 import json
 import math
-import os
 import platform
 import warnings
+from pathlib import Path
 
 import numpy as np
 
@@ -156,13 +156,15 @@ def summary(metrics, folder):
     if "test_accuracy_both" in metrics:
         upper, lower = metrics["test_accuracy"]
         read = f"upper {100 * upper:.2f} %, lower {100 * lower:.2f} %, both {read}"
+    here = Path.cwd()
+    place = folder.relative_to(here) if folder.is_relative_to(here) else folder
     files = ", ".join(sorted(path.name for path in folder.iterdir() if path.name[0] != "."))
     return (
         f"test: {read}, {wrong:,} misread, loss {' / '.join(f'{one:.4f}' for one in loss)}\n"
         f"{metrics['parameters']:,} weights; trained {metrics['epochs']} epochs in "
         f"{metrics['seconds']:.1f} s, {metrics['examples_per_second']:,.0f} pictures a second "
         f"({metrics['device']}, {metrics['threads']} threads, {metrics['precision']})\n"
-        f"results in {os.path.relpath(folder)}: {files}"
+        f"results in {place}: {files}"
     )
 
 
