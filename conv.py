@@ -12,10 +12,11 @@ import utils
 import utils_multiMNIST
 from utils_multiMNIST import img_cols, img_rows
 
-EPOCHS = 20
+EPOCHS = 30
 BATCH_SIZE = 128
 LEARNING_RATE = 0.2  # the highest of the schedule
 MOMENTUM = 0.9
+WARP = {"rotation": 5.0, "scale": 0.05, "shear": 0.05, "shift": 1.0}
 AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than one epoch
 
 
@@ -58,7 +59,7 @@ def main(argv=None):
         data = utils_multiMNIST.load_pairs(args)
         batches = train_utils.ShuffledBatches(
             *data["train"], args.batch_size,
-            augment=train_utils.random_warp, compose=data["compose"],
+            augment=lambda x: train_utils.random_warp(x, **WARP), compose=data["compose"],
         )  # fmt: skip
         history = train_utils.train(
             args, folder, model, batches, data["dev"],

@@ -29,10 +29,10 @@ def build_model():
         *train_utils.convolution(32, 32, pool=True),  # (N, 32, 7, 7)
         *train_utils.convolution(32, 64, pool=False),  # (N, 64, 7, 7)
         *train_utils.convolution(64, 64, pool=True),  # (N, 64, 3, 3)
-        train_utils.Flatten(),  # (N, 576)
+        train_utils.Flatten(),  # (N, 576); 7 // 2 = 3, the odd row and column are dropped
         nn.Linear(64 * 3 * 3, 10),  # (N, 10)
     )
-    return model.to(memory_format=torch.channels_last)  # the CPU's convolutions are faster so
+    return model.to(memory_format=torch.channels_last)  # (N, H, W, C): faster on CPUs
 
 
 def drawing_pad(classify):

@@ -342,14 +342,14 @@ def require_display():
     import matplotlib
 
     if matplotlib.get_backend().lower() in {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}:
-        raise UserError("there is no display to open a window on; the pictures are files anyway")
+        raise UserError("there is no display to open a window on")
 
 
-def show_folder(folder):
-    """Open every picture of a run's folder in a window, and wait until they are closed."""
+def show_folder(folder, names="*.png"):
+    """Open pictures of a run's folder in windows, and wait until they are closed."""
     from matplotlib import pyplot
 
-    for path in sorted(folder.glob("*.png")):
+    for path in sorted(folder.glob(names)):
         picture = pyplot.imread(path)
         size = [pixels / 120 for pixels in picture.shape[1::-1]]
         axes = pyplot.figure(path.stem, figsize=size, dpi=120).add_axes((0, 0, 1, 1))
@@ -410,7 +410,10 @@ def read_picture(path):
                 if image.width * image.height > 1e8:
                     raise UserError(f"{path} is too large ({image.width} x {image.height} pixels)")
                 image.draft("RGB", (320, 320))  # lets JPEG skip what is thrown away below
-                upright = ImageOps.exif_transpose(image).convert("RGBA")
+                upright = ImageOps.exif_transpose(image)
+                if upright.mode.startswith("I"):  # 16 bits of grey, which convert() would cut off
+                    upright = Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
+                upright = upright.convert("RGBA")
         upright.thumbnail((320, 320))
         rgba = np.asarray(upright, np.float32) / 255
     except UserError:
@@ -482,6 +485,8 @@ def normalise(grey, height=28):
     parts, count = ndimage.label(ink > 0, np.ones((3, 3)))
     sizes = ndimage.sum_labels(ink, parts, range(1, count + 1))
     ink = ink * np.isin(parts, 1 + np.flatnonzero(sizes > 0.02 * sizes.sum()))  # dust is no digit
+    if not (ink > 0.3).any():  # nothing but dust
+        return None
     box = ink[ndimage.find_objects((ink > 0.3).astype(int))[0]]  # 0.3: without blurred edges
     scale = min((height - 8) / box.shape[0], 20 / box.shape[1])
     size = [max(1, round(scale * n)) for n in box.shape[::-1]]  # Pillow wants (columns, rows)
@@ -550,7 +555,7 @@ def read_pictures(args, classify, height=28):
         digits, chances = (np.stack(list(part)) for part in zip(*shown, strict=True))
         draw_readings(args.output_dir / "readings.png", originals, digits, chances.swapaxes(0, 1))
         if args.show:
-            show_folder(args.output_dir)
+            show_folder(args.output_dir, "readings.png")
     if problems:
         more = f" (and {len(problems) - 1} more pictures)" if len(problems) > 1 else ""
         raise UserError(problems[0] + more)

@@ -68,6 +68,7 @@ class ShuffledBatches:
         return len(self.x) // self.batch_size
 
     def __iter__(self):
+        # The second order is that of the partners, drawn in any case to keep this short.
         for first, second in zip(self.random_order(), self.random_order(), strict=True):  # (B,)
             x, y = self.augment(self.x[first]), self.y[..., first]
             if self.compose:
@@ -99,18 +100,19 @@ def run_epoch(data, model, optimizer, *, precision="fp32", after_step=None):
     with torch.set_grad_enabled(model.training):
         for batch in data:
             x, y = batch["x"].to(device), batch["y"].to(device)
+            # bf16: 16 bits with float32's range, for the products alone; weights stay float32.
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 out = model(x)
             logits = (out if isinstance(out, (tuple, list)) else (out,))  # heads x (B, 10)
             y = y.reshape(len(logits), -1)  # (heads, B)
-            losses = torch.stack(
+            losses = torch.stack(  # cross_entropy is softmax and -log p of the right class in one
                 [F.cross_entropy(z.float(), t) for z, t in zip(logits, y, strict=True)]
             )
             if device.type == "cpu":  # elsewhere a look at the loss would make the CPU wait for it
                 check_finite(losses)
             if model.training:
-                optimizer.zero_grad()
-                losses.mean().backward()
+                optimizer.zero_grad()  # gradients of the last step would be added to
+                losses.mean().backward()  # the chain rule of neural_nets.py, done by PyTorch
                 optimizer.step()
                 if after_step:
                     after_step()
@@ -120,7 +122,7 @@ def run_epoch(data, model, optimizer, *, precision="fp32", after_step=None):
     if count == 0:
         raise UserError("there are fewer examples than one batch holds; lower --batch-size")
     check_finite(loss_sum)
-    loss, accuracy = (loss_sum / count).tolist(), (right / count).tolist()
+    loss, accuracy = (loss_sum / count).tolist(), [n / count for n in right.tolist()]
     return (loss[0], accuracy[0]) if len(loss) == 1 else (tuple(loss), tuple(accuracy))
 
 
@@ -150,7 +152,9 @@ def train_model(
     optimizer = torch.optim.SGD(model.parameters(), lr, momentum, nesterov=nesterov)
     steps = max(1, n_epochs * len(train_data))
     rate = schedule or (lambda progress: 1.0)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: rate((n + 0.5) / steps))
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda n: rate(min(n + 0.5, steps - 0.5) / steps)
+    )
     averaged = copy.deepcopy(model) if averaging else model
     parts = {"model": model, "averaged": averaged, "optimizer": optimizer, "scheduler": scheduler}
     history = [] if history is None else history
@@ -165,6 +169,7 @@ def train_model(
         for epoch in range(len(history) + 1, n_epochs + 1):
             start = time.perf_counter()
             bar = reports.progress_bar(train_data, f"epoch {epoch}/{n_epochs}", quiet)
+            # train() and eval() switch what dropout and batch normalisation do.
             train = run_epoch(bar, model.train(), optimizer, precision=precision,
                               after_step=after_step)  # fmt: skip
             seconds = time.perf_counter() - start
@@ -212,7 +217,9 @@ def convolution(channels_in, channels_out, *, pool):
 
     Pooling stands before normalisation and ReLU: where the normalisation's scale is positive that
     gives the same as after them, and it leaves a quarter of the pixels to normalise. Batch
-    normalisation is of Ioffe and Szegedy, ICML 2015; it makes a bias in the convolution useless.
+    normalisation is of Ioffe and Szegedy, ICML 2015: over the batch, each channel gets mean 0 and
+    variance 1, then a scale and a shift of its own, which make a bias in the convolution useless.
+    A pixel of the result sees 3 x 3 of the input; a rim of one zero (padding) keeps H and W.
     """
     layers = [nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)]
     if pool:
@@ -253,9 +260,15 @@ def save_checkpoint(path, parts, best, history, settings):
     content = {name: part.state_dict() for name, part in parts.items()}
     content |= {"best": best, "history": list(history), "settings": settings}
     content["random"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        content["random_cuda"] = torch.cuda.get_rng_state()
+    for name, device in other_generators():
+        content[name] = device.get_rng_state()
     write_tensors(content, path)
+
+
+def other_generators():
+    """Return (name in a checkpoint, torch.cuda or torch.mps) for the GPU of this machine."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    return [("random_cuda", torch.cuda)] * cuda + [("random_mps", torch.mps)] * mps
 
 
 def write_tensors(content, path):
@@ -295,8 +308,8 @@ def load_checkpoint(path, parts, history, settings):
         parts["model"].load_state_dict(content["best"])  # must fit too
         parts["model"].load_state_dict(content["model"])
         torch.set_rng_state(content["random"])
-        if torch.cuda.is_available() and "random_cuda" in content:
-            torch.cuda.set_rng_state(content["random_cuda"])
+        for name, device in other_generators():
+            device.set_rng_state(content[name])
         history.extend(reports.check_history(content["history"]))
         return content["best"]
     except UserError:

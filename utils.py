@@ -53,12 +53,13 @@ def run_script(main):
             signal.signal(one, signal.SIG_IGN)  # a second Ctrl-C shall not cut the end off
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
+    sys.stdout.reconfigure(errors="backslashreplace")  # a file may have a name beyond its letters
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     try:
         return main()
-    except KeyboardInterrupt as stop:
-        message, status = str(stop) or "interrupted", 143 if isinstance(stop, Terminated) else 130
+    except KeyboardInterrupt as end:
+        message, status = str(end) or "interrupted", 143 if isinstance(end, Terminated) else 130
     except UserError as error:
         message, status = f"error: {error}", 2
     except BrokenPipeError:  # the reader of our output has gone, as in `python mlp.py | head`
@@ -66,8 +67,10 @@ def run_script(main):
         message, status = "error: nobody reads the output any more", 2
     except OSError as error:  # a full disk, for one
         message, status = f"error: {error.filename or 'a file'}: {error.strerror or error}", 2
-    except MemoryError:
-        message, status = "error: out of memory; try a smaller --batch-size or --limit", 2
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):  # PyTorch says it so
+            raise
+        message, status = "error: out of memory; try a smaller --batch-size or network", 2
     print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
     sys.exit(status)
 
@@ -144,9 +147,10 @@ def read_course_mnist(path):
     try:
         for images, labels in read_pickle_data(path):
             # byte / 256 in the course's file, byte / 255 in later ones; back to the bytes.
-            levels = np.rint(images * (255 if images.max() == 1 else 256))
-            if not (levels.min() >= 0 <= labels.min() and levels.max() < 256 > labels.max() * 25):
+            sound = 0 <= images.min() <= images.max() <= 1 and 0 <= min(labels) <= max(labels) <= 9
+            if not sound:
                 raise ValueError("values out of range")
+            levels = np.rint(images * (255 if images.max() == 1 else 256))
             pictures = levels.astype(np.uint8).reshape(len(labels), 28, 28)
             halves.append((pictures, labels.astype(np.uint8)))
         (train, train_labels), (dev, dev_labels), test = halves
@@ -224,7 +228,7 @@ def _bytes(text, encoding):  # how Python 3 writes bytes into pickles of protoco
 
 
 PICKLE_NAMES = {
-    ("numpy", "ndarray"): "ndarray",
+    ("numpy", "ndarray"): "ndarray",  # handed to _array, which ignores it
     ("numpy", "dtype"): _dtype,
     ("_codecs", "encode"): _bytes,
 }
@@ -431,15 +435,15 @@ def saying_how_to_resume(checkpoint, history):
     try:
         yield
     except KeyboardInterrupt as stop:
-        done = f"stopped; --resume goes on after epoch {len(history)}"
+        done = f"stopped; the same command with --resume goes on after epoch {len(history)}"
         if not (checkpoint and history):
-            done = "stopped before the end of the first epoch; nothing to resume"
+            done = "stopped before a first epoch was complete; nothing to resume"
         raise type(stop)(done) from None
 
 
 def settings_of(args):
     """Return the settings that decide how a run ends; metrics.json and the checkpoint have them."""
-    others = {"script", "data_dir", "output_dir", "quiet", "resume", "predict", "model", "no_plots"}
+    others = {"script", "output_dir", "quiet", "resume", "predict", "model", "no_plots"}
     others |= {"show", "draw", "sweep", "check_gradients"}
     return {k: v for k, v in vars(args).items() if k not in others}
 
@@ -449,6 +453,7 @@ def check_settings(path, old, new):
 
     The number of epochs is one of them: the learning rate's schedule depends on it.
     """
+    old, new = old or {}, new or {}
     for key in sorted(set(old) | set(new)):
         if old.get(key) != new.get(key):
             raise UserError(f"{path} was made with {key} {old.get(key)}, not {new.get(key)}; give "
@@ -471,7 +476,7 @@ def number(kind, low, high):
     def parse(text):
         value = kind(text)
         if not low <= value <= high:  # NaN fails this too
-            raise argparse.ArgumentTypeError(f"{text} is not between {low:g} and {high:g}")
+            raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
         return value
 
     parse.__name__ = kind.__name__  # argparse says "invalid int value" by it

@@ -65,14 +65,14 @@ def read_course_half(pictures_path, labels_path):
     text for numpy.loadtxt. Raises UserError if they are damaged or do not fit together.
     """
     listed = utils.read_pickle_data(pictures_path)
-    pictures = np.empty((len(listed), 1, img_rows, img_cols), np.uint8)
     try:
+        pictures = np.empty((len(listed), 1, img_rows, img_cols), np.uint8)
         for i in range(len(listed)):
             levels = np.rint(np.asarray(listed[i], np.float64) * 256)
             if levels.shape != (img_rows, img_cols) or not 0 <= levels.min() <= levels.max() < 256:
                 raise ValueError(f"picture {i}")
             pictures[i, 0], listed[i] = levels, None  # one float64 copy, and shrinking
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
         why = utils.reason(error)
         raise UserError(f"{pictures_path} is not a list of 42 x 28 pictures ({why})") from None
     text = utils.read_bytes(labels_path, 32 << 20)

@@ -141,7 +141,8 @@ def test_ctrl_c_once_or_more_often_says_how_to_go_on(script, times, small_mnist,
         time.sleep(0.002)
     _, errors = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert errors.startswith(f"{script}: stopped; --resume goes on after epoch ")
+    words = "stopped; the same command with --resume goes on after epoch "
+    assert errors.startswith(f"{script}: {words}")
     assert errors.count("\n") == 1
     assert run_script(script, *options(script, small_mnist, tmp_path, "--resume")).returncode == 2
 

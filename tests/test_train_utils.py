@@ -239,7 +239,7 @@ def test_the_schedule_reaches_the_optimizer_step_by_step():
     train_model(batches, batches, model, lr=8.0, n_epochs=2, quiet=True, history=history,
                 schedule=lambda t: seen.append(t) or t)  # fmt: skip
     assert seen[:4] == [0.125, 0.375, 0.625, 0.875]
-    assert [row["lr"] for row in history] == [8 * 0.625, 8 * 1.125]  # the next step's
+    assert [row["lr"] for row in history] == [8 * 0.625, 8 * 0.875]
 
 
 def test_averaged_weights_follow_the_formula():
