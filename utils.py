@@ -445,7 +445,8 @@ def settings_of(args):
     """Return the settings that decide how a run ends; metrics.json and the checkpoint have them."""
     others = {"script", "output_dir", "quiet", "resume", "predict", "model", "no_plots"}
     others |= {"show", "draw", "sweep", "check_gradients"}
-    return {k: v for k, v in vars(args).items() if k not in others}
+    settings = {key: value for key, value in vars(args).items() if key not in others}
+    return settings | {"data_dir": str(args.data_dir.resolve())}  # other data is another run
 
 
 def check_settings(path, old, new):
