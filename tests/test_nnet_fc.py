@@ -75,7 +75,8 @@ def test_a_sweep_tries_one_change_at_a_time_and_never_the_test_set(
 ):
     tried = []
 
-    def pretend(batches, dev, model, lr, momentum, n_epochs, **more):
+    def pretend(batches, dev, model, lr, momentum, nesterov, n_epochs, **more):
+        assert nesterov == (momentum > 0)
         leaky = any(isinstance(layer, nn.LeakyReLU) for layer in model)
         tried.append((batches.batch_size, lr, momentum, leaky, n_epochs, torch.initial_seed()))
         assert len(dev) == 1 and len(dev[0]["x"]) == 60  # dev, not the 200 of the test set
