@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ import utils
 from tests.conftest import ROOT, RUN_FILES, run_script, visible_files
 from utils import UserError
 
-SETTINGS = {"epochs": 3, "batch_size": 50, "lr": 0.1, "seed": 0, "quiet": True, "resume": False}
+SETTINGS = {"epochs": 3, "batch_size": 50, "lr": 0.1, "seed": 0, "quiet": True, "resume": False,
+            "data_dir": utils.DATASETS}  # fmt: skip
 NETWORKS = [[20, 10], [20, 9, 10], [20, 9, 8, 10], [20, 9, 8, 7, 10]]
 
 
@@ -502,7 +504,7 @@ def test_a_run_leaves_its_files_and_figures(run, capsys):
     assert metrics["parameters"] == 784 * 40 + 40 + 40 * 30 + 30 + 30 * 10 + 10
     assert metrics["settings"] == {
         "epochs": 4, "batch_size": 20, "lr": neural_nets.LEARNING_RATE, "seed": 0, "limit": None,
-        "hidden": [40, 30],
+        "hidden": [40, 30], "data_dir": str(Path(run[0][1]).resolve()),
     }  # fmt: skip
     weights = arrays_of(folder / "model.npz")
     images, labels = utils.get_MNIST_data(data_dir=run[0][1])[2:]
