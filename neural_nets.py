@@ -160,7 +160,7 @@ def show_small_network():
 
 
 HIDDEN = [512, 512]
-EPOCHS = 12
+EPOCHS = 20
 BATCH_SIZE = 128
 LEARNING_RATE = 0.1  # at its highest
 MOMENTUM = 0.9
