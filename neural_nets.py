@@ -400,7 +400,7 @@ def train(params, train_set, dev_set, args, checkpoint):
             figures, rate = train_epoch(params, velocity, *train_set, args, epoch)
             seconds = time.perf_counter() - start
             dev_figures = evaluate(params, *dev_set)
-            if not math.isfinite(figures[0] + dev_figures[0]):
+            if not math.isfinite(dev_figures[0]):
                 raise UserError("the loss is no longer a number: steps too long; lower --lr")
             history.append(reports.history_row(epoch, figures, dev_figures, rate, seconds))
             if reports.chosen_row(history) is history[-1]:

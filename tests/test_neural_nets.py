@@ -394,9 +394,9 @@ def test_an_epoch_takes_every_digit_once_in_full_batches_in_an_order_of_its_own(
     numbers = np.arange(470)
     images = np.repeat(numbers[:, None], 3, axis=1)
     orders = []
-    for epoch in (1, 2, 2):
+    for seed, epoch in ((0, 1), (0, 2), (0, 2), (1, 2)):
         seen.clear()
-        args = types.SimpleNamespace(**SETTINGS)
+        args = types.SimpleNamespace(**SETTINGS | {"seed": seed})
         figures, rate = neural_nets.train_epoch({}, {}, images, numbers, args, epoch)
         assert figures == (2.0, 0.2)
         order, rates, lengths = zip(*seen, strict=True)
@@ -406,7 +406,7 @@ def test_an_epoch_takes_every_digit_once_in_full_batches_in_an_order_of_its_own(
         assert rates == pytest.approx([neural_nets.learning_rate(part, 0.1) for part in done])
         assert lengths == pytest.approx([neural_nets.NUDGE * min(1, part / 0.3) for part in done])
         assert rate == rates[-1]
-    assert orders[0] != orders[1] == orders[2]
+    assert orders[0] != orders[1] == orders[2] != orders[3]
 
 
 @pytest.fixture(scope="module")
@@ -510,6 +510,23 @@ def test_a_run_leaves_its_files_and_figures(run, capsys):
     images, labels = utils.get_MNIST_data(data_dir=run[0][1])[2:]
     read = neural_nets.forward(weights, images)[0].argmax(1)
     assert (read == labels).mean() == metrics["test_accuracy"]
+
+
+def test_the_seed_chooses_the_first_weights(run, tmp_path, monkeypatch):
+    first = []
+
+    def train(params, *_):
+        first.append(params)
+        raise UserError("seen")
+
+    monkeypatch.setattr(neural_nets, "train", train)
+    for seed in ("7", "8"):
+        with pytest.raises(UserError, match="seen"):
+            neural_nets.main([*run[0][:-1], str(tmp_path), "--quiet", "--seed", seed])
+    wanted = neural_nets.initialise([784, 40, 30, 10], np.random.default_rng(7))
+    for name, a in wanted.items():
+        np.testing.assert_array_equal(first[0][name], a)
+    assert (first[1]["W1"] != wanted["W1"]).any()
 
 
 def test_a_short_run_on_real_digits(tmp_path, capsys):
