@@ -4,11 +4,12 @@
     python conv.py --predict plate.png
 """
 
+import utils  # isort: skip - first, for what it says of OpenMP
+
 import torch
 from torch import nn
 
 import train_utils
-import utils
 import utils_multiMNIST
 from utils_multiMNIST import img_cols, img_rows
 

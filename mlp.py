@@ -5,13 +5,14 @@
     python mlp.py --predict plate.png
 """
 
+import utils  # isort: skip - first, for what it says of OpenMP
+
 from itertools import pairwise
 
 from torch import nn
 
 import reports
 import train_utils
-import utils
 import utils_multiMNIST
 from utils_multiMNIST import img_cols, img_rows
 

@@ -6,13 +6,14 @@
     python nnet_cnn.py --draw          reads what you draw with the mouse, while you draw it
 """
 
+import utils  # isort: skip - first, for what it says of OpenMP
+
 import numpy as np
 import torch
 from torch import nn
 
 import reports
 import train_utils
-import utils
 
 EPOCHS = 40
 BATCH_SIZE = 128

@@ -7,6 +7,8 @@
                                        the course's baseline
 """
 
+import utils  # isort: skip - first, for what it says of OpenMP
+
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +17,6 @@ from torch import nn
 
 import reports
 import train_utils
-import utils
 
 HIDDEN = (1024, 1024)
 # (of the pixels, of the hidden units), by --augment: digits that are warped anew need less of it.

@@ -6,6 +6,8 @@ checkpoints; the command line, the data and the files of a run; reading reports.
 Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head reads one digit.
 """
 
+import utils  # isort: skip - first, for what it says of OpenMP
+
 import copy
 import io
 import math
@@ -19,7 +21,6 @@ import torch.nn.functional as F
 from torch import nn
 
 import reports
-import utils
 from utils import UserError
 
 EVALUATION_BATCH = 1000  # large enough to keep two cores busy, small enough to stay in memory

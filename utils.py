@@ -22,6 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
+# PyTorch's threads shall sleep while they wait for each other, instead of asking all the time: with
+# another program on one of two cores, nnet_cnn.py took over 40 s for 18,000 digits, and 5 s since.
+# OpenMP looks at this when torch is imported; therefore the scripts import this file before it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ROOT = Path(__file__).resolve().parent
 DATASETS = ROOT / "Datasets"
 

@@ -6,6 +6,8 @@ composed from MNIST as they are needed; the course's own files are read instead 
 Shapes: N pictures, D single digits.
 """
 
+import utils  # isort: skip - first, for what it says of OpenMP
+
 import io
 import warnings
 from pathlib import Path
@@ -13,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import utils
 from utils import UserError
 
 img_rows, img_cols = 42, 28
