@@ -530,30 +530,32 @@ def read_pictures(args, classify, height=28):
     without ink has no digits. With --show or another --output-dir readings.png is drawn. Raises
     UserError at the end if a picture could not be read; the others have been answered by then.
     """
-    answers, originals, shown, problems = [], [], [], []
+    found, answers, shown, problems = [], [], [], []
     for path in args.predict:
         try:
             grey = read_picture(path)
         except UserError as error:
             problems.append(str(error))
             continue
-        digit = normalise(grey, height)
+        found.append((path, grey, normalise(grey, height)))
+    inked = [digit for *_, digit in found if digit is not None]
+    chances = iter(classify(np.stack(inked)).swapaxes(0, 1) if inked else ())  # all in one go
+    for path, grey, digit in found:
         if digit is None:
             print(f"{path}: blank, no ink found")
             answers.append((path, ()))
             continue
-        chances = classify(digit[None])[:, 0]  # (heads, 10)
-        digits, sureness = chances.argmax(1).tolist(), (100 * chances.max(1)).tolist()
-        sure = ", ".join(f"{percent:.1f}%" for percent in sureness)
+        mine = next(chances)  # (heads, 10)
+        sure = ", ".join(f"{100 * chance:.1f}%" for chance in mine.max(1))
+        digits = mine.argmax(1).tolist()
         print(f"{path}: {' '.join(map(str, digits))} ({sure})")
         answers.append((path, tuple(digits)))
-        if len(shown) < 20:  # a picture of more rows is no longer readable
-            originals.append(grey)
-            shown.append((digit, chances))
+        shown.append((grey, digit, mine))
     if shown and (args.show or args.output_dir != ROOT / "runs" / args.script):
         args.output_dir.mkdir(parents=True, exist_ok=True)
-        digits, chances = (np.stack(list(part)) for part in zip(*shown, strict=True))
-        draw_readings(args.output_dir / "readings.png", originals, digits, chances.swapaxes(0, 1))
+        greys, digits, chances = zip(*shown[:20], strict=True)  # more rows could not be read
+        path, chances = args.output_dir / "readings.png", np.stack(chances, axis=1)
+        draw_readings(path, greys, digits, chances)
         if args.show:
             show_folder(args.output_dir, "readings.png")
     if problems:
