@@ -6,7 +6,7 @@
     python nnet_cnn.py --draw          reads what you draw with the mouse, while you draw it
 
 On 2 cores of an AMD EPYC (bf16, PyTorch 2.13) one epoch takes 5 s and reads 99.34 +- 0.08 % of the
-test digits (five seeds); the 40 epochs of the default, 200 s, read 99.69 % (one seed).
+test digits (five seeds); the 40 epochs of the default, about 200 s, read 99.69 % (one seed).
 """
 
 import utils  # isort: skip - first, for what it says of OpenMP
