@@ -246,10 +246,13 @@ def draw_confusion(path, labels, readings):
             np.add.at(counts, (truth, read), 1)
             wrong = counts / np.maximum(counts.sum(1, keepdims=True), 1)
             np.fill_diagonal(wrong, 0)  # left white, or the right ones would drown the mistakes
-            axis.imshow(np.sqrt(wrong), cmap="Oranges", vmin=0, vmax=max(0.1, np.sqrt(wrong.max())))
+            shade, darkest = np.sqrt(wrong), max(0.1, np.sqrt(wrong.max()))
+            axis.imshow(shade, cmap="Oranges", vmin=0, vmax=darkest)
             for i, j in np.argwhere(counts):
                 weight = "bold" if i == j else "normal"
-                axis.text(j, i, counts[i, j], ha="center", va="center", fontsize=8, weight=weight)
+                colour = "white" if shade[i, j] > 0.7 * darkest else "black"
+                axis.text(j, i, counts[i, j], ha="center", va="center", fontsize=8, weight=weight,
+                          color=colour)  # fmt: skip
             axis.set(xticks=range(10), yticks=range(10), xlabel="read as", ylabel="is", title=name)
 
     save_figure(path, (5.4 * len(labels), 5.8), draw, ncols=len(labels))
