@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = [  # as typed behind "python", but with the script's name alone
     "neural_nets",
-    "nnet_fc --hidden 128 --batch-size 32 --lr 0.1 --momentum 0",
+    "nnet_fc --hidden 128 --batch-size 32 --lr 0.1 --momentum 0 --epochs 30",
     "nnet_fc",
     "nnet_fc --augment",
     "nnet_cnn --epochs 1",
