@@ -24,6 +24,7 @@ import reports
 from utils import UserError
 
 EVALUATION_BATCH = 1000  # large enough to keep two cores busy, small enough to stay in memory
+NUDGE_GROWS = 0.3  # share of a run in which nudges grow from 0, for beginners need easy digits
 
 # --------------------------------------------------------------------- batches and one epoch
 
@@ -88,27 +89,37 @@ def compute_accuracy(predictions, y):
     return (torch.as_tensor(predictions) == torch.as_tensor(y)).float().mean().item()
 
 
-def run_epoch(data, model, optimizer, *, precision="fp32", after_step=None):
+def compare(model, x, y, precision):
+    """Return what every head says, logits (B, 10) each, the labels (heads, B), the losses (heads,).
+
+    Losses are cross-entropies in nats, averaged over the batch.
+    """
+    # bf16: 16 bits with float32's range, for the products alone; weights stay float32.
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        out = model(x)
+    logits = out if isinstance(out, (tuple, list)) else (out,)
+    y = y.reshape(len(logits), -1)
+    # cross_entropy is softmax and -log p of the right class in one.
+    losses = [F.cross_entropy(z.float(), t) for z, t in zip(logits, y, strict=True)]
+    return logits, y, torch.stack(losses)
+
+
+def run_epoch(data, model, optimizer, *, precision="fp32", harden=None, after_step=None):
     """Go through all batches once: train if model.training, otherwise evaluate without gradients.
 
     Returns (loss, accuracy), averaged over examples; for a model with two heads, which trains on
     the mean of its losses, ((loss1, loss2), (accuracy1, accuracy2)). Losses are cross-entropies in
-    nats. `after_step()` is called after every step of the optimizer. Raises UserError if the loss
-    stops being a number.
+    nats. In training `harden(x, y)` returns the pictures to learn from instead of x, `after_step()`
+    is called after every step of the optimizer. Raises UserError if the loss is no number.
     """
     device = next(model.parameters()).device
     loss_sum, right, count = 0, 0, 0
     with torch.set_grad_enabled(model.training):
         for batch in data:
             x, y = batch["x"].to(device), batch["y"].to(device)
-            # bf16: 16 bits with float32's range, for the products alone; weights stay float32.
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                out = model(x)
-            logits = (out if isinstance(out, (tuple, list)) else (out,))  # heads x (B, 10)
-            y = y.reshape(len(logits), -1)  # (heads, B)
-            losses = torch.stack(  # cross_entropy is softmax and -log p of the right class in one
-                [F.cross_entropy(z.float(), t) for z, t in zip(logits, y, strict=True)]
-            )
+            if harden and model.training:
+                x = harden(x, y)
+            logits, y, losses = compare(model, x, y, precision)  # heads x (B, 10), heads x (B,)
             if device.type == "cpu":  # elsewhere a look at the loss would make the CPU wait for it
                 check_finite(losses)
             if model.training:
@@ -138,7 +149,7 @@ def check_finite(losses):
 
 def train_model(
     train_data, dev_data, model, lr=0.01, momentum=0.9, nesterov=False, n_epochs=30, *,
-    schedule=None, averaging=0.0, precision="fp32", keep_best=False, history=None,
+    schedule=None, averaging=0.0, nudged=0.0, precision="fp32", keep_best=False, history=None,
     checkpoint=None, resume=False, settings=None, quiet=False,
 ):  # fmt: skip
     """Train with stochastic gradient descent and return the accuracy on dev (a pair for two heads).
@@ -146,9 +157,10 @@ def train_model(
     train_data and dev_data are lists of batches, or ShuffledBatches. With the first seven arguments
     alone this is the course's function. `schedule(progress)` multiplies lr, progress going from 0
     to 1; `averaging` is the decay of the averaged weights, which the model has in the end, from the
-    epoch that did best on dev if keep_best. One row per epoch is appended to the list `history`.
-    After every epoch the path `checkpoint` is written; `resume` goes on from there and ends with
-    the same bits. Raises UserError if the loss is no number, or the checkpoint of other settings.
+    epoch that did best on dev if keep_best; `nudged` is the length that nudge() comes to. One row
+    per epoch is appended to the list `history`. After every epoch the path `checkpoint` is written;
+    `resume` goes on from there and ends with the same bits. Raises UserError if the loss is no
+    number, or the checkpoint of other settings.
     """
     optimizer = torch.optim.SGD(model.parameters(), lr, momentum, nesterov=nesterov)
     steps = max(1, n_epochs * len(train_data))
@@ -160,19 +172,13 @@ def train_model(
     parts = {"model": model, "averaged": averaged, "optimizer": optimizer, "scheduler": scheduler}
     history = [] if history is None else history
     best = load_checkpoint(checkpoint, parts, history, settings) if resume else None
-
-    def after_step():
-        scheduler.step()
-        if averaging:
-            update_average(averaged, model, scheduler.last_epoch, averaging)
-
+    how = hooks(model, averaged, scheduler, steps, averaging, nudged, precision)
     with utils.saying_how_to_resume(checkpoint, history):
         for epoch in range(len(history) + 1, n_epochs + 1):
             start = time.perf_counter()
             bar = reports.progress_bar(train_data, f"epoch {epoch}/{n_epochs}", quiet)
             # train() and eval() switch what dropout and batch normalisation do.
-            train = run_epoch(bar, model.train(), optimizer, precision=precision,
-                              after_step=after_step)  # fmt: skip
+            train = run_epoch(bar, model.train(), optimizer, precision=precision, **how)
             seconds = time.perf_counter() - start
             dev = run_epoch(dev_data, averaged.eval(), None, precision=precision)
             row = reports.history_row(epoch, train, dev, scheduler.get_last_lr()[0], seconds)
@@ -187,6 +193,39 @@ def train_model(
     model.eval()
     row = reports.chosen_row(history) if keep_best else history[-1]
     return reports.row_values(row, "dev_accuracy")
+
+
+def hooks(model, averaged, scheduler, steps, averaging, nudged, precision):
+    """Return what run_epoch does besides in training: {"harden": or None, "after_step": ...}."""
+
+    def harden(x, y):
+        grown = min(1, scheduler.last_epoch / steps / NUDGE_GROWS)
+        return nudge(model, x, y, grown * nudged, precision)
+
+    def after_step():
+        scheduler.step()
+        if averaging:
+            update_average(averaged, model, scheduler.last_epoch, averaging)
+
+    return {"harden": harden if nudged else None, "after_step": after_step}
+
+
+def nudge(model, x, y, length, precision="fp32"):
+    """Return the pictures x (B, ...), each moved by `length` to where its loss grows fastest.
+
+    The length is Euclidean, over all pixels. The loss grows fastest along its gradient by the
+    pixels; what the network learns there holds in a ball around each picture. Goodfellow et al.,
+    ICLR 2015 (arXiv 1412.6572), section 5; with Euclidean length Miyato et al., ICLR 2016 (arXiv
+    1507.00677). Goes back to training mode in the end.
+    """
+    # As if to evaluate: over a batch's own mean and variance, every picture moves all others' loss.
+    model.eval()
+    x = x.clone().requires_grad_()
+    losses = compare(model, x, y, precision)[2]
+    (steps,) = torch.autograd.grad(losses.sum(), x)  # the weights' gradients are not computed
+    model.train()
+    lengths = steps.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))  # (B, 1, ...)
+    return x.detach() + steps * (length / (lengths + 1e-20))
 
 
 def one_cycle(progress, warm_up=0.3):

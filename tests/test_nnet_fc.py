@@ -99,6 +99,13 @@ def test_a_sweep_tries_one_change_at_a_time_and_never_the_test_set(
     assert "* all that helped  93.00 +- 0.00 %" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("other", ["--augment", "--resume", "--predict=seven.png"])
+def test_a_sweep_refuses_what_it_would_ignore(other, as_program):
+    status, out, errors = as_program(nnet_fc.main, "nnet_fc.py", "--sweep", other)
+    assert (status, out) == (2, "") and errors.count("\n") == 1
+    assert "--sweep goes without" in errors
+
+
 def test_a_difference_is_judged_by_the_seeds_noise():
     rows = reports.sweep_rows({
         "baseline": [0.90, 0.92, 0.94],  # mean 0.92, sd 0.02

@@ -257,6 +257,76 @@ def test_averaged_weights_follow_the_formula():
     assert averaged.running_mean.item() == pytest.approx(mean)
 
 
+# -------------------------------------------------------------------------------------- nudges
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_a_nudge_goes_where_the_loss_grows_fastest(heads):
+    """Against finite differences in float64: every picture moves along its own loss's gradient."""
+    x, y = small_data(4)
+    model = (small_model() if heads == 1 else TwoHeads()).double()
+    x, y = x.double().view(4, 2, 3), y if heads == 1 else torch.stack([y, (y + 1) % 3])
+    model = nn.Sequential(train_utils.Flatten(), model)
+
+    def loss(pictures, i):
+        outs = model(pictures[i : i + 1])
+        pairs = zip(outs, y[:, i], strict=True) if heads == 2 else [(outs, y[i])]
+        return sum(F.cross_entropy(out, label[None]).item() for out, label in pairs)
+
+    gradient = torch.zeros_like(x)
+    for index in np.ndindex(*x.shape):
+        for step in (1e-6, -1e-6):
+            moved = x.clone()
+            moved[index] += step
+            gradient[index] += loss(moved, index[0]) / (2 * step)
+    steps = train_utils.nudge(model, x, y, 0.3) - x
+    lengths = gradient.flatten(1).norm(dim=1).view(4, 1, 1)
+    torch.testing.assert_close(steps, 0.3 * gradient / lengths, rtol=1e-5, atol=1e-7)
+
+
+def test_a_nudge_leaves_the_network_as_it_was():
+    """It looks through the averages of batch normalisation and without dropout; one picture does
+    not depend on the others; nothing is learned and no random number drawn."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Dropout(0.5),
+                          nn.Linear(5, 3)).train()  # fmt: skip
+    (x, y), before, random = small_data(8), state_of(model), torch.get_rng_state()
+    kept = x.clone()
+    moved = train_utils.nudge(model, x, y, 0.5)
+    assert torch.equal(state_of(model), before) and torch.equal(random, torch.get_rng_state())
+    assert torch.equal(x, kept) and model.training and not moved.requires_grad
+    assert all(p.grad is None for p in model.parameters())
+    torch.testing.assert_close(train_utils.nudge(model, x[:1], y[:1], 0.5), moved[:1])
+
+
+def test_nudges_grow_and_only_training_meets_them(monkeypatch):
+    lengths = []
+
+    def pretend(model, x, y, length, precision):
+        assert model.training
+        lengths.append(length)
+        return x
+
+    monkeypatch.setattr(train_utils, "nudge", pretend)
+    batches = batchify_data(*small_data(20), 5)
+    train_model(batches, batches, small_model(), n_epochs=5, nudged=3.0, quiet=True)
+    # 20 steps; from step 6 = 0.3 * 20 on the nudges have their full length.
+    expected = [3.0 * min(1, step / 6) for step in range(20)]
+    assert lengths == pytest.approx(expected)
+
+
+def test_an_epoch_learns_from_the_nudged_pictures():
+    x, y = small_data(6)
+    model = small_model().train()
+    twin = copy.deepcopy(model)
+    for net, pictures, harden in ((model, x, lambda x, y: 1 - x), (twin, 1 - x, None)):
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.5)
+        run_epoch(batchify_data(pictures, y, 3), net, optimizer, harden=harden)
+    assert torch.equal(state_of(model), state_of(twin))
+    evaluated = run_epoch(batchify_data(x, y, 3), model.eval(), None, harden=lambda x, y: 1 - x)
+    assert evaluated == run_epoch(batchify_data(x, y, 3), model, None)
+
+
 def test_a_loss_that_is_no_number_stops_at_once(tmp_path):
     x, y = small_data()
     batches = batchify_data(x, y, 5)
