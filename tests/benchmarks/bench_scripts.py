@@ -6,6 +6,8 @@
 Each run is a program of its own, one after the other, so that times are not disturbed. A line is
 added to results.csv in --output-dir after every run; the table is made of all lines there, so that
 it can be filled in several goes. Accuracies are in percent, mean and standard deviation over seeds.
+A row in which networks vote is the accuracy of all seeds' networks of the row above together: the
+mean of their probabilities.
 """
 
 import argparse
@@ -14,11 +16,13 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
 RUNS = [  # as typed behind "python", but with the script's name alone
     "neural_nets",
     "nnet_fc --hidden 128 --batch-size 32 --lr 0.1 --momentum 0 --epochs 30",
@@ -26,6 +30,7 @@ RUNS = [  # as typed behind "python", but with the script's name alone
     "nnet_fc --augment",
     "nnet_cnn --epochs 1",
     "nnet_cnn",
+    "nnet_cnn --epochs 1 --limit 24000 --batch-size 64",
     "mlp --hidden 64",
     "mlp",
     "conv",
@@ -33,15 +38,20 @@ RUNS = [  # as typed behind "python", but with the script's name alone
 COLUMNS = ["run", "seed", "dev", "test", "weights", "training_seconds", "seconds"]
 
 
-def run_once(command, seed):
+def folder_of(args, command, seed):
+    """Return where one run writes its files."""
+    return args.output_dir / command.replace(" ", "_") / str(seed)
+
+
+def run_once(args, command, seed):
     """Run one script with one seed; return its line of the table, accuracies in percent."""
     script, *options = command.split()
-    with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
-        subprocess.run([sys.executable, str(ROOT / f"{script}.py"), *options, "--seed", str(seed),
-                        "--quiet", "--no-plots", "--output-dir", folder], check=True)  # fmt: skip
-        seconds = time.perf_counter() - begun
-        metrics = json.loads((Path(folder) / "metrics.json").read_text(encoding="utf-8"))
+    folder = folder_of(args, command, seed)
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, str(ROOT / f"{script}.py"), *options, "--seed", str(seed),
+                    "--quiet", "--no-plots", "--output-dir", str(folder)], check=True)  # fmt: skip
+    seconds = time.perf_counter() - begun
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     test, dev = metrics["test_accuracy"], metrics["dev_accuracy"]
     if isinstance(test, list):
         test = [*test, metrics["test_accuracy_both"]]
@@ -62,7 +72,30 @@ def spread(texts):
     return " / ".join(words)
 
 
-def markdown(rows):
+def vote(args, command, seeds):
+    """Return the test accuracy, in percent, of the networks of these seeds together, or None.
+
+    Every network says how probable each digit is; their mean decides. For nnet_cnn.py alone.
+    """
+    folders = [folder_of(args, command, seed) for seed in seeds]
+    if len(folders) < 2 or not all((folder / "model.pt").exists() for folder in folders):
+        return None
+    import torch
+
+    import nnet_cnn
+    import train_utils
+    import utils
+
+    x, y = (torch.from_numpy(a) for a in utils.get_MNIST_data()[2:])
+    precision, total = train_utils.choose_precision("auto", "cpu"), 0
+    for folder in folders:
+        model = nnet_cnn.build_model()
+        model.load_state_dict(train_utils.load_tensors(folder / "model.pt"))
+        total = total + train_utils.read_digits(model, x.view(-1, 1, 28, 28), precision)[0]
+    return 100 * float(np.mean(total.argmax(1) == y.numpy()))
+
+
+def markdown(args, rows):
     """Return the table of all runs in Markdown."""
     lines = ["| `python ...` | weights | seeds | dev, % | test, % | training, s | in all, s |",
              "| --- | ---: | ---: | --- | --- | ---: | ---: |"]  # fmt: skip
@@ -75,6 +108,10 @@ def markdown(rows):
                  len(mine), spread([row["dev"] for row in mine]),
                  spread([row["test"] for row in mine]), *(f"{t:.1f}" for t in times)]  # fmt: skip
         lines.append(f"| {' | '.join(map(str, cells))} |")
+        voted = script == "nnet_cnn" and vote(args, command, [row["seed"] for row in mine])
+        if voted:
+            cells = [f"these {len(mine)} networks vote", "", "", "", f"{voted:.2f}", "", ""]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -89,7 +126,7 @@ def main():
     path = args.output_dir / "results.csv"
     for seed in args.seeds:
         for command in args.only:
-            row = run_once(command, seed)
+            row = run_once(args, command, seed)
             fresh = not path.exists()
             with path.open("a", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -99,7 +136,7 @@ def main():
             print(f"{command}, seed {seed}: dev {row['dev']}, test {row['test']}, "
                   f"{row['seconds']} s", flush=True)  # fmt: skip
     with path.open(newline="", encoding="utf-8") as file:
-        table = markdown(list(csv.DictReader(file)))
+        table = markdown(args, list(csv.DictReader(file)))
     (args.output_dir / "results.md").write_text(table + "\n", encoding="utf-8")
     print(table)
 
