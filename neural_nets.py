@@ -21,6 +21,7 @@ import time
 
 import numpy as np
 
+import photographs
 import reports
 import utils
 from utils import UserError
@@ -408,7 +409,7 @@ def train(params, train_set, dev_set, args, checkpoint):
 
 def save_checkpoint(path, state, history, args):
     """Write all that --resume needs; at every moment the old file or the new one is whole."""
-    record = json.dumps({"settings": utils.settings_of(args), "history": history})
+    record = json.dumps({"settings": reports.settings_of(args), "history": history})
     with utils.whole_file(path) as file:
         np.savez(file, record=np.array(record), **state)
 
@@ -418,15 +419,12 @@ def load_checkpoint(path, state, args):
 
     Raises UserError if there is none, if it is damaged, or if its settings are others.
     """
-    if not path.is_file():
-        raise UserError(f"there is no {path} to resume; leave out --resume to start a run")
+    reports.require_checkpoint(path)
     arrays = utils.read_arrays(path)
-    try:
+    with utils.blamed_on(path, "is no checkpoint of this script"):
         record = json.loads(arrays.pop("record").item())
-        utils.check_settings(path, record["settings"], utils.settings_of(args))
+        reports.check_settings(path, record["settings"], reports.settings_of(args))
         history = reports.check_history(record["history"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise UserError(f"{path} is no checkpoint of this script") from None
     check_weights(path, arrays, state)
     for name, weights in state.items():
         weights[:] = arrays[name]
@@ -486,7 +484,7 @@ def main(argv=None):
         return check_gradients()
     if args.predict:
         params = load_model(reports.find_model(args, "model.npz"))
-        return reports.read_pictures(args, lambda digits: read_digits(params, digits))
+        return photographs.read_pictures(args, lambda digits: read_digits(params, digits))
     if not args.quiet:
         show_small_network()
     with utils.run_folder(args.output_dir) as folder:

@@ -11,7 +11,6 @@ import gzip
 import math
 import os
 import pickle
-import shutil
 import signal
 import struct
 import sys
@@ -41,6 +40,22 @@ class UserError(Exception):
 def reason(error):
     """Return the beginning of an error's message, for a message of one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
+
+
+@contextlib.contextmanager
+def blamed_on(path, words):
+    """Make a UserError that says of a file what `words` say of any error inside the block.
+
+    For files that somebody else wrote: damage makes their readers raise nearly anything.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}") from None
+    except Exception as error:
+        raise UserError(f"{path} {words} ({reason(error)})") from None
 
 
 class Terminated(KeyboardInterrupt):
@@ -149,7 +164,7 @@ def read_mnist_half(folder, prefix):
 def read_course_mnist(path):
     """Read the course's mnist.pkl.gz, three (images, labels) pairs, into the form of read_mnist."""
     halves = []
-    try:
+    with blamed_on(path, "is not three pairs of arrays"):
         for images, labels in read_pickle_data(path):
             # byte / 256 in the course's file, byte / 255 in later ones; back to the bytes.
             sound = 0 <= images.min() <= images.max() <= 1 and 0 <= min(labels) <= max(labels) <= 9
@@ -159,8 +174,6 @@ def read_course_mnist(path):
             pictures = levels.astype(np.uint8).reshape(len(labels), 28, 28)
             halves.append((pictures, labels.astype(np.uint8)))
         (train, train_labels), (dev, dev_labels), test = halves
-    except (TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is not three pairs of arrays ({reason(error)})") from None
     return (np.concatenate([train, dev]), np.concatenate([train_labels, dev_labels])), test
 
 
@@ -179,8 +192,8 @@ def read_mnist(data_dir=DATASETS):
 
 
 def as_floats(images):
-    """uint8 images (N, H, W) -> float32 rows (N, H * W) in [0, 1]; 255 becomes 1 exactly."""
-    return np.divide(images.reshape(len(images), -1), np.float32(255), dtype=np.float32)
+    """uint8 images -> float32 in [0, 1], the same shape; 255 becomes 1 exactly."""
+    return np.divide(images, np.float32(255), dtype=np.float32)
 
 
 def get_MNIST_data(*, data_dir=DATASETS):
@@ -188,8 +201,11 @@ def get_MNIST_data(*, data_dir=DATASETS):
 
     Pictures are float32 in [0, 1], labels int64. Raises UserError as read_mnist does.
     """
-    (train_x, train_y), (test_x, test_y) = read_mnist(data_dir)
-    return as_floats(train_x), train_y.astype(np.int64), as_floats(test_x), test_y.astype(np.int64)
+    train, test = (
+        (as_floats(images).reshape(-1, 28 * 28), labels.astype(np.int64))
+        for images, labels in read_mnist(data_dir)
+    )
+    return *train, *test
 
 
 def split_digits(args):
@@ -274,43 +290,35 @@ def read_pickle_data(file_name):
     Pickles of Python 2 are read as well. Raises UserError if the file is damaged or asks for
     anything else, for loading a pickle runs whatever its author put into it.
     """
-    try:
-        with gzip.open(file_name, "rb") as file:
-            data = PlainUnpickler(LimitedFile(file, 2 << 30), encoding="latin1").load()
-            file.read(1)  # reaches the end of the file, where gzip keeps the checksum
-            return data
-    except FileNotFoundError:
-        raise UserError(f"there is no file {file_name}") from None
-    except Exception as error:  # a damaged pickle makes the unpickler raise nearly anything
-        raise UserError(f"{file_name} is damaged, or holds more than arrays and plain containers "
-                        f"({reason(error)})") from None
+    words = "is damaged, or holds more than arrays and plain containers"
+    with blamed_on(file_name, words), gzip.open(file_name, "rb") as file:
+        data = PlainUnpickler(LimitedFile(file, 2 << 30), encoding="latin1").load()
+        file.read(1)  # reaches the end of the file, where gzip keeps the checksum
+        return data
 
 
-def check_archive(path):
-    """Raise ValueError unless a file of np.savez or torch.save is whole and no larger than it is.
+@contextlib.contextmanager
+def weights_file(path):
+    """Check a file of np.savez or torch.save, then let it be read; UserError if it is damaged.
 
-    Both are zip archives without compression: one that unpacks to more is none of theirs.
+    Both are zip archives without compression: one that unpacks to more than its size is neither's.
     """
-    with zipfile.ZipFile(path) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > Path(path).stat().st_size:
-            raise ValueError("it unpacks to more than its size")
-        if archive.testzip():
-            raise ValueError("a checksum is wrong")
+    with blamed_on(path, "is damaged or no file of weights"):
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > Path(path).stat().st_size:
+                raise ValueError("it unpacks to more than its size")
+            if archive.testzip():
+                raise ValueError("a checksum is wrong")
+        yield
 
 
 def read_arrays(path):
     """Read a file of np.savez into a dict; UserError if it is damaged or holds Python objects."""
-    try:
-        check_archive(path)
-        with np.load(path, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
+    with weights_file(path), np.load(path, allow_pickle=False) as content:
+        arrays = {name: content[name] for name in content.files}
         if not all(isinstance(array, np.ndarray) for array in arrays.values()):
             raise ValueError("an entry is no array")
         return arrays
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
-    except Exception as error:  # damage makes zipfile and NumPy raise nearly anything
-        raise UserError(f"{path} is damaged or no file of weights ({reason(error)})") from None
 
 
 def write_pickle_data(data, file_name):
@@ -417,24 +425,6 @@ def run_folder(folder):
 
 
 @contextlib.contextmanager
-def results_together(folder):
-    """Give a folder to write results into; all of them move to `folder` when the block is done.
-
-    If it fails, a full disk say, the results of an earlier run stay as they were.
-    """
-    fresh = Path(folder) / ".unfinished"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
-    try:
-        yield fresh
-        with interrupts_held():
-            for path in sorted(fresh.iterdir()):
-                path.replace(Path(folder) / path.name)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-@contextlib.contextmanager
 def saying_how_to_resume(checkpoint, history):
     """Add to a Ctrl-C (or SIGTERM) inside the block what to do to go on, if that is possible."""
     try:
@@ -444,26 +434,6 @@ def saying_how_to_resume(checkpoint, history):
         if not (checkpoint and history):
             done = "stopped before a first epoch was complete; nothing to resume"
         raise type(stop)(done) from None
-
-
-def settings_of(args):
-    """Return the settings that decide how a run ends; metrics.json and the checkpoint have them."""
-    others = {"script", "output_dir", "quiet", "resume", "predict", "model", "no_plots"}
-    others |= {"show", "draw", "sweep", "check_gradients"}
-    settings = {key: value for key, value in vars(args).items() if key not in others}
-    return settings | {"data_dir": str(args.data_dir.resolve())}  # other data is another run
-
-
-def check_settings(path, old, new):
-    """Raise UserError if a checkpoint's settings are not those of the command that resumes it.
-
-    The number of epochs is one of them: the learning rate's schedule depends on it.
-    """
-    old, new = old or {}, new or {}
-    for key in sorted(set(old) | set(new)):
-        if old.get(key) != new.get(key):
-            raise UserError(f"{path} was made with {key} {old.get(key)}, not {new.get(key)}; give "
-                            "the same settings, or leave out --resume to start anew")
 
 
 # ------------------------------------------------------------------------- the command line

@@ -262,19 +262,6 @@ def test_a_file_can_be_written_from_another_thread(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"x"
 
 
-def test_results_replace_earlier_ones_all_or_none(tmp_path):
-    (tmp_path / "metrics.json").write_text("old")
-    with pytest.raises(OSError), utils.results_together(tmp_path) as folder:
-        (folder / "metrics.json").write_text("new")
-        raise OSError("disk full")
-    assert (tmp_path / "metrics.json").read_text() == "old"
-    with utils.results_together(tmp_path) as folder:
-        (folder / "metrics.json").write_text("new")
-        (folder / "history.csv").write_text("rows")
-    assert (tmp_path / "metrics.json").read_text() == "new"
-    assert sorted(os.listdir(tmp_path)) == ["history.csv", "metrics.json"]
-
-
 def test_two_runs_cannot_share_a_folder_at_once(tmp_path):
     hold = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); import utils\n"
             f"with utils.run_folder({str(tmp_path)!r}):\n print('held', flush=True); input()")
@@ -294,10 +281,3 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     with (pytest.raises(UserError, match="cannot write to .*file"),
           utils.run_folder(tmp_path / "file" / "run")):  # fmt: skip
         pass
-
-
-def test_utils_imports_neither_torch_nor_matplotlib():
-    heavy = "('torch', 'matplotlib', 'scipy', 'PIL')"
-    check = f"import sys, utils, reports; print([m for m in {heavy} if m in sys.modules])"
-    out = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True)
-    assert out.stdout == "[]\n"
