@@ -1,16 +1,16 @@
 """Photographs of handwriting brought into MNIST's own form and read, for --predict and --draw.
 
 A network reads what looks like the digits it learned from. Those were made so (the authors'
-description, see Datasets/README.md): black-and-white ink, scaled with its proportions kept to fit a
-box of 20 x 20 pixels, which made the greys, then placed in a field of 28 x 28 with its centre of
-mass in the middle. normalise() does the same. 20 and 28 come from there; two digits have a field of
-42 x 28, as utils_multiMNIST.py composes it, and a box of 34 x 20 in it.
+description, see Datasets/README.md): a black-and-white digit was scaled, its proportions kept, to
+fit a box of 20 x 20 pixels, which made the greys, then placed in a field of 28 x 28 with its centre
+of mass in the middle. normalise() does the same. Two digits, as utils_multiMNIST.py composes them,
+are two such fields 14 rows apart: a field of 42 x 28 and a box of 34 x 20.
 
-MNIST never had to find its ink: it had no shadows, pencils, coloured paper, chalk. What find_ink()
-and fit_paper() go by is ours. Of normal noise, 1.5 times the median distance from the middle is the
-standard deviation, and three of those hold nearly all of it (99.7 %); the other thresholds were set
-by trying. tests/test_photographs.py and the slow tests of tests/test_nnet_cnn.py say what they must
-achieve: a thousand test digits, photographed in seven ways, read within 1 % of the originals.
+MNIST never had to look for its ink: the scans were black and white already, without shadows, pencil
+or chalk. How find_ink() and fit_paper() tell ink from paper is ours. 1.5 times the median distance
+from the middle is the standard deviation of normal noise, of which 99.7 % lie within three; the
+other thresholds are rules of thumb, judged by what they achieve: a thousand test digits, made into
+photographs of seven kinds, are read within 1 % as well as the originals (tests/test_nnet_cnn.py).
 
 In the order of the file: a picture file to grey levels; paper and ink; the digit; the pictures that
 --predict names, and what is drawn of them. Pillow and SciPy are imported where they are used, so
@@ -31,6 +31,7 @@ from utils import ROOT, UserError, blamed_on
 def read_picture(path):
     """Read a picture of any format and size: grey levels (H, W), 0 black to 1 white, H, W <= 320.
 
+    In 320 pixels a digit a sixteenth as wide as the picture still has the 20 of MNIST's box.
     Raises UserError if it is no picture, damaged, or larger than 100 million pixels.
     """
     from PIL import Image, ImageOps
@@ -47,6 +48,7 @@ def read_picture(path):
             upright = upright.convert("RGBA")
         upright.thumbnail((320, 320))
         rgba = np.asarray(upright, np.float32) / 255
+    # As bright as the eye finds red, green and blue (ITU-R BT.601).
     grey, alpha = rgba[:, :, :3] @ np.float32([0.299, 0.587, 0.114]), rgba[:, :, 3]
     # Behind transparent parts put white if what is drawn is dark, and black if it is light.
     paper = 1.0 if (grey * alpha).sum() < 0.5 * alpha.sum() else 0.0
@@ -83,7 +85,9 @@ def fit_paper(grey):
 def find_ink(grey):
     """Separate ink from paper: (H, W) grey levels -> (H, W) ink, 0 paper to 1 ink; None if blank.
 
-    Ink is what differs from the paper by more than noise, darker or lighter, whichever is more.
+    Ink is what differs from the paper by more than noise, darker or lighter, whichever is more. A
+    page where nothing differs by a tenth of the way from black to white is blank. What differs as
+    much as the upper quarter of the ink does is 1, what differs by less than 15 % of that is paper.
     """
     paper, noise = fit_paper(grey)
     rest = grey - paper

@@ -85,8 +85,9 @@ def write_metrics(folder, metrics, history):
     write_csv(folder / "history.csv", history)
 
 
-def describe_accuracy(right, count, z=1.96):
+def describe_accuracy(right, count):
     """Return e.g. '99.71 % of 10,000 right (95 % interval 99.58 to 99.80 %)'; Wilson, JASA 1927."""
+    z = 1.96  # standard deviations to either side hold 95 % of a normal distribution
     p, w = right / count, z * z / count
     middle, half = p + w / 2, z * math.sqrt(p * (1 - p) / count + w / count / 4)
     low, high = (100 * (middle + side) / (1 + w) for side in (-half, half))
@@ -187,12 +188,12 @@ def save_figure(path, size, draw, **grid):
         figure.savefig(file, dpi=120, format="png")
 
 
-def draw_tiles(path, tiles, titles=None, heading="", columns=10, signed=False):
-    """Draw pictures (N, H, W) in rows of `columns`, each under its title.
+def draw_tiles(path, tiles, titles=None, heading="", signed=False):
+    """Draw pictures (N, H, W) in rows of ten, each under its title.
 
     If signed, zero is white, positive values red and negative ones blue, the same for all tiles.
     """
-    columns = max(1, min(columns, len(tiles)))
+    columns = max(1, min(10, len(tiles)))
     rows = max(1, -(-len(tiles) // columns))
     reach = max(float(np.abs(tiles).max()), 1e-9) if len(tiles) else 1
     colours = {"cmap": "RdBu_r", "vmin": -reach} if signed else {"cmap": "gray_r", "vmin": 0}
@@ -264,19 +265,19 @@ def draw_confusion(path, labels, readings):
     save_figure(path, (5.4 * len(labels), 5.8), draw, ncols=len(labels))
 
 
-def draw_mistakes(path, images, labels, probabilities, most=40):
-    """Draw the misread pictures (N, H, W), surest first: what was read, how surely, the truth.
+def draw_mistakes(path, images, labels, probabilities):
+    """Draw the misread pictures (N, H, W), the 40 surest: what was read, how surely, the truth.
 
     labels (heads, N), probabilities (heads, N, 10).
     """
     readings, sureness = probabilities.argmax(2), probabilities.max(2).prod(0)
     wrong = np.flatnonzero((readings != labels).any(0))
-    shown = wrong[np.argsort(-sureness[wrong], kind="stable")][:most]
+    shown = wrong[np.argsort(-sureness[wrong], kind="stable")][:40]
     words = [[" ".join(map(str, digits[:, i])) for digits in (readings, labels)] for i in shown]
     titles = [f"read {read}\n{100 * sureness[i]:.0f} %\nis {truth}"
               for i, (read, truth) in zip(shown, words, strict=True)]  # fmt: skip
     heading = f"{len(wrong):,} of {labels.shape[1]:,} misread"
-    heading += f"; the {most} surest" if len(wrong) > most else ", the surest first"
+    heading += "; the 40 surest" if len(wrong) > 40 else ", the surest first"
     draw_tiles(path, images[shown], titles, heading if len(wrong) else "nothing misread")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import photographs
-from tests.conftest import chances_of
+from tests.conftest import chances_of, figures_drawn
 from utils import UserError
 
 
@@ -96,8 +96,8 @@ def test_every_kind_of_picture_gives_the_same_digit(tmp_path):
         assert digit is not None and np.abs(digit - expected).mean() < 0.02, name
 
 
-def huge_png():
-    """A PNG of 60,000 x 60,000 pixels that is 100 bytes long."""
+def huge_png(side):
+    """A PNG of `side` x `side` pixels that is 100 bytes long."""
     import struct
     import zlib
 
@@ -105,14 +105,14 @@ def huge_png():
         crc = struct.pack(">I", zlib.crc32(kind + data))
         return struct.pack(">I", len(data)) + kind + data + crc
 
-    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     packed = zlib.compress(bytes(1000))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed)
 
 
 @pytest.mark.parametrize(("content", "words"), [
     (None, "no file"), (b"", "cannot|no picture"), (b"I am text", "no picture"),
-    (huge_png(), "too large|exceeds limit"),
+    (huge_png(10001), r"^\S+x\.png is too large \(10001 x"), (huge_png(60000), "exceeds limit"),
 ])  # fmt: skip
 def test_what_is_no_picture_is_refused(tmp_path, content, words):
     path = tmp_path / "x.png"
@@ -134,3 +134,19 @@ def test_one_bad_picture_does_not_spoil_the_others(tmp_path, capsys):
         photographs.read_pictures(args, lambda digits: chances_of([7], [0.998])[None, 0])
     assert capsys.readouterr().out == f"{good}: 7 (99.8%)\n{blank}: blank, no ink found\n"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["readings.png"]
+
+
+def test_a_reading_is_drawn_beside_what_was_read(tmp_path, monkeypatch):
+    caught = figures_drawn(monkeypatch)
+    originals, digits = [np.ones((9, 7)), np.zeros((5, 8))], np.zeros((2, 42, 28))
+    chances = np.concatenate([chances_of([3, 1], 0.9), chances_of([0, 8], 0.75)])  # (2, 2, 10)
+    photographs.draw_readings(tmp_path / "r.png", originals, digits, chances)
+    rows = np.reshape(caught[0].axes, (2, 4))
+    for row, original, wanted in zip(rows, originals, [(3, 0), (1, 8)], strict=True):
+        assert np.array_equal(row[0].images[0].get_array(), original)
+        assert row[1].images[0].get_array().shape == (42, 28)
+        for axis, digit, height in zip(row[2:], wanted, (90, 75), strict=True):
+            bars = axis.patches
+            assert [bar.get_height() for bar in bars] == [height * (n == digit) for n in range(10)]
+            colours = [bar.get_facecolor() for bar in bars]
+            assert [n for n in range(10) if colours.count(colours[n]) == 1] == [digit]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import reports
-from tests.conftest import chances_of
+from tests.conftest import chances_of, figures_drawn
 
 
 def test_metrics_and_history_can_be_read_back(tmp_path):
@@ -52,15 +52,6 @@ def test_the_interval_is_wilsons():
 
 
 # -------------------------------------------------------------------------------------- plots
-
-def figures_drawn(monkeypatch):
-    """Catch every figure that save_figure would write."""
-    from matplotlib.figure import Figure
-
-    caught = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: caught.append(figure))
-    return caught
-
 
 def test_mistakes_are_sorted_by_how_sure_they_were(tmp_path, monkeypatch):
     caught = figures_drawn(monkeypatch)

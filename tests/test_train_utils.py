@@ -428,7 +428,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_others(tmp_path):
 
 def test_resuming_with_other_settings_names_the_setting(tmp_path):
     run(tmp_path / "a.pt", 1, settings={"lr": 0.1, "seed": 1})
-    with pytest.raises(UserError, match=r"made with lr 0\.1, not 0\.2"):
+    with pytest.raises(UserError, match=r"^\S+a\.pt was made with lr 0\.1, not 0\.2"):
         run(tmp_path / "a.pt", 1, resume=True, settings={"lr": 0.2, "seed": 1})
 
 
