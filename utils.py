@@ -21,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pickles import load_plain
+
 # PyTorch's threads shall sleep while they wait for each other, instead of asking all the time: with
 # another program on one of two cores, nnet_cnn.py took over 40 s for 18,000 digits, and 5 s since.
 # OpenMP looks at this when torch is imported; therefore the scripts import this file before it.
@@ -219,69 +221,7 @@ def split_digits(args):
     return (train_x[:split], train_y[:split]), (train_x[split:], train_y[split:]), (test_x, test_y)
 
 
-# ---------------------------------------------------------------------------------- pickles
-
-# A pickle is a program: it names functions and calls them. Those below are all that arrays of
-# numbers and plain containers need, written here so that no other can be reached; see
-# https://docs.python.org/3/library/pickle.html#restricting-globals
-
-
-def _array(array_type, shape, typecode):  # NumPy makes an empty array first and fills it later
-    return np.ndarray.__new__(np.ndarray, (0,), np.uint8)
-
-
-def _dtype(code, *_):
-    if np.dtype(code).kind not in "biufc":  # above all no objects, which could be anything
-        raise pickle.UnpicklingError(f"an array of {code}")
-    return np.dtype(code, copy=True)  # a copy, because the pickle goes on to set its byte order
-
-
-def _scalar(dtype, content):
-    return np.frombuffer(content, dtype, count=1)[0]
-
-
-def _from_buffer(content, dtype, shape, order):  # arrays in pickles of protocol 5
-    return np.frombuffer(content, dtype).reshape(shape, order=order)
-
-
-def _bytes(text, encoding):  # how Python 3 writes bytes into pickles of protocol 2
-    return text.encode("latin1")
-
-
-PICKLE_NAMES = {
-    ("numpy", "ndarray"): "ndarray",  # handed to _array, which ignores it
-    ("numpy", "dtype"): _dtype,
-    ("_codecs", "encode"): _bytes,
-}
-for _core in ("numpy.core", "numpy._core"):  # until NumPy 1.26 and since 2.0
-    PICKLE_NAMES[f"{_core}.multiarray", "_reconstruct"] = _array
-    PICKLE_NAMES[f"{_core}.multiarray", "scalar"] = _scalar
-    PICKLE_NAMES[f"{_core}.numeric", "_frombuffer"] = _from_buffer
-
-
-class PlainUnpickler(pickle.Unpickler):
-    """Builds NumPy arrays of numbers, plain containers and text, and refuses every other name."""
-
-    def find_class(self, module, name):
-        if (module, name) not in PICKLE_NAMES:
-            raise pickle.UnpicklingError(f"{module}.{name}")
-        return PICKLE_NAMES[module, name]
-
-
-class LimitedFile:
-    """A file to unpickle from that refuses to give more than `left` bytes in all."""
-
-    def __init__(self, file, left):
-        self.file, self.left = file, left
-
-    def read(self, size):
-        self.left -= size
-        if self.left < 0:
-            raise pickle.UnpicklingError("more bytes than any data set of this collection")
-        return self.file.read(size)
-
-    def readline(self):
-        return self.file.readline(1 << 16)
+# ------------------------------------------------------------------ pickles and files of arrays
 
 
 def read_pickle_data(file_name):
@@ -292,7 +232,7 @@ def read_pickle_data(file_name):
     """
     words = "is damaged, or holds more than arrays and plain containers"
     with blamed_on(file_name, words), gzip.open(file_name, "rb") as file:
-        data = PlainUnpickler(LimitedFile(file, 2 << 30), encoding="latin1").load()
+        data = load_plain(file, 2 << 30)
         file.read(1)  # reaches the end of the file, where gzip keeps the checksum
         return data
 
