@@ -58,7 +58,8 @@ def run_script(main):
             signal.signal(one, signal.SIG_IGN)  # a second Ctrl-C shall not cut the end off
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
-    sys.stdout.reconfigure(errors="backslashreplace")  # a file may have a name beyond its letters
+    if sys.stdout:  # there is none where it was closed, as by `python mlp.py >&-`
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may have letters beyond its own
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     try:
@@ -71,13 +72,27 @@ def run_script(main):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         message, status = "error: nobody reads the output any more", 2
     except OSError as error:  # a full disk, for one
-        message, status = f"error: {error.filename or 'a file'}: {error.strerror or error}", 2
+        what = error.filename or "a file could not be written"
+        message, status = f"error: {what}: {error.strerror or error}", 2
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):  # PyTorch says it so
             raise
         message, status = "error: out of memory; try a smaller --batch-size or network", 2
+    # What a file or a name says must not reach the terminal's controls, nor take a second line.
+    message = "".join(letter if letter.isprintable() else " " for letter in message)
     print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
     sys.exit(status)
+
+
+def say_less_of_ctrl_c(kind, error, trace):
+    """Say in one line that Ctrl-C came before run_script(), above all while torch was imported."""
+    if kind is KeyboardInterrupt:
+        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = say_less_of_ctrl_c
 
 
 # --------------------------------------------------------------------------------- MNIST in
@@ -157,7 +172,7 @@ def read_course_mnist(path):
                 raise ValueError("values out of range")
             levels = np.rint(images * (255 if images.max() == 1 else 256))
             pictures = levels.astype(np.uint8).reshape(len(labels), 28, 28)
-            halves.append((pictures, labels.astype(np.uint8)))
+            halves.append((pictures, labels.astype(np.uint8).reshape(len(labels))))
         (train, train_labels), (dev, dev_labels), test = halves
     except (TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is not three pairs of arrays ({reason(error)})") from None
@@ -174,8 +189,12 @@ def read_mnist(data_dir=DATASETS):
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name that of the IDX files with --data-dir")
     if (folder / "mnist.pkl.gz").is_file() and not list(folder.glob("*-ubyte*")):
-        return read_course_mnist(folder / "mnist.pkl.gz")
-    return read_mnist_half(folder, "train"), read_mnist_half(folder, "t10k")
+        halves = read_course_mnist(folder / "mnist.pkl.gz")
+    else:
+        halves = read_mnist_half(folder, "train"), read_mnist_half(folder, "t10k")
+    if len(halves[0][0]) < 10:
+        raise UserError(f"{folder} has {len(halves[0][0])} training pictures; 10 are the fewest")
+    return halves
 
 
 def as_floats(images):
@@ -243,13 +262,38 @@ for _core in ("numpy.core", "numpy._core"):  # until NumPy 1.26 and since 2.0
     PICKLE_NAMES[f"{_core}.numeric", "_frombuffer"] = _from_buffer
 
 
-class PlainUnpickler(pickle.Unpickler):
-    """Builds NumPy arrays of numbers, plain containers and text, and refuses every other name."""
+class PlainUnpickler(pickle._Unpickler):
+    """Builds NumPy arrays of numbers, plain containers and text, and refuses every other name.
+
+    It is the unpickler in Python, not the one in C, because single steps of it can be replaced. The
+    one in C also asks for 8 n bytes of memory where a pickle of ten bytes says "remember as no. n".
+    """
+
+    dispatch = pickle._Unpickler.dispatch.copy()
 
     def find_class(self, module, name):
         if (module, name) not in PICKLE_NAMES:
             raise pickle.UnpicklingError(f"{module}.{name}")
         return PICKLE_NAMES[module, name]
+
+    def build(self):
+        """Fill an array, or set a type's byte order and nothing else of it.
+
+        A type's state also says how long an element is, where its fields lie, and whether they are
+        Python objects: with that, a file could have an array show any part of the memory.
+        """
+        state, made = self.stack.pop(), self.stack[-1]
+        if isinstance(made, np.dtype):
+            made.__setstate__((3, state[1], None, None, None, -1, -1, 0))
+        else:
+            np.ndarray.__setstate__(made, state)
+
+    def bytearray8(self):
+        """Read bytes of NumPy's arrays; pickle's own step asks for their memory before it looks."""
+        self.append(bytearray(self.read(struct.unpack("<Q", self.read(8))[0])))
+
+    dispatch[pickle.BUILD[0]] = build
+    dispatch[pickle.BYTEARRAY8[0]] = bytearray8
 
 
 class LimitedFile:
@@ -442,7 +486,7 @@ def saying_how_to_resume(checkpoint, history):
     except KeyboardInterrupt as stop:
         done = f"stopped; the same command with --resume goes on after epoch {len(history)}"
         if not (checkpoint and history):
-            done = "stopped before a first epoch was complete; nothing to resume"
+            done = "stopped before there was a checkpoint; nothing to resume"
         raise type(stop)(done) from None
 
 
