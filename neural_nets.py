@@ -367,8 +367,7 @@ def train_epoch(params, velocity, images, labels, args, epoch):
 def evaluate(params, images, labels):
     """Return the mean loss and the accuracy on images (N, 784) as they are."""
     logits, _ = forward(params, images)
-    right = logits.argmax(axis=1) == labels
-    return softmax_cross_entropy(logits, labels)[0], float(right.mean())
+    return softmax_cross_entropy(logits, labels)[0], float(np.mean(logits.argmax(axis=1) == labels))
 
 
 def read_digits(params, images):
@@ -396,11 +395,12 @@ def train(params, train_set, dev_set, args, checkpoint):
             dev_figures = evaluate(params, *dev_set)
             if not math.isfinite(dev_figures[0]):
                 raise UserError("the loss is no longer a number: steps too long; lower --lr")
-            history.append(reports.history_row(epoch, figures, dev_figures, rate, seconds))
-            if reports.chosen_row(history) is history[-1]:
-                for name, weights in params.items():
-                    best[name][:] = weights
-            save_checkpoint(checkpoint, state, history, args)
+            with utils.interrupts_held():  # what is said of Ctrl-C counts the epochs in the history
+                history.append(reports.history_row(epoch, figures, dev_figures, rate, seconds))
+                if reports.chosen_row(history) is history[-1]:
+                    for name, weights in params.items():
+                        best[name][:] = weights
+                save_checkpoint(checkpoint, state, history, args)
             if not args.quiet:
                 print(reports.epoch_line(history[-1], args.epochs), flush=True)
     return best, history
@@ -425,7 +425,7 @@ def load_checkpoint(path, state, args):
         record = json.loads(arrays.pop("record").item())
         utils.check_settings(path, record["settings"], utils.settings_of(args))
         history = reports.check_history(record["history"])
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         raise UserError(f"{path} is no checkpoint of this script") from None
     check_weights(path, arrays, state)
     for name, weights in state.items():

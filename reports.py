@@ -15,7 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from utils import ROOT, UserError, reason, results_together, settings_of, whole_file
+from utils import (
+    ROOT,
+    UserError,
+    reason,
+    results_together,
+    saying_how_to_resume,
+    settings_of,
+    whole_file,
+)
 
 # ------------------------------------------------------------------- history and figures
 
@@ -42,9 +50,12 @@ def history_row(epoch, train, dev, lr, seconds):
 
 def check_history(rows):
     """Return the rows of a checkpoint, or raise an error if history_row cannot have made them."""
+    rows = list(rows)
     for epoch, row in enumerate(rows, start=1):
-        row_values(row, "dev_accuracy")
-        if row["epoch"] != epoch or not all(math.isfinite(value) for value in row.values()):
+        heads = (0, 0) if "dev_loss_upper" in row else 0
+        sound = row.keys() == history_row(0, (heads, heads), (heads, heads), 0, 0).keys()
+        sound = sound and row.keys() == rows[0].keys() and row["seconds"] > 0
+        if not sound or row["epoch"] != epoch or not all(map(math.isfinite, row.values())):
             raise ValueError("a history that no run has written")
     return rows
 
@@ -384,7 +395,7 @@ def finish_run(args, folder, history, test, write_own, *, parameters, examples, 
         **machine,
     }
     metrics["versions"] = versions | metrics["versions"]
-    with results_together(folder) as results:
+    with saying_how_to_resume(folder, history), results_together(folder) as results:
         write_own(results)
         write_metrics(results, metrics, history)
         if not args.no_plots:
@@ -399,18 +410,23 @@ def finish_run(args, folder, history, test, write_own, *, parameters, examples, 
 # ------------------------------------------------------- a photograph made into an MNIST digit
 
 
-def read_picture(path):
-    """Read a picture of any format and size: grey levels (H, W), 0 black to 1 white, H, W <= 320.
+# What cameras and drawing programs write. Not EPS: Pillow would run Ghostscript on it, a program.
+FORMATS = ["PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000"]
 
-    Raises UserError if it is no picture, damaged, or larger than 100 million pixels.
+
+def read_picture(path):
+    """Read a picture of any size: grey levels (H, W), 0 black to 1 white, H and W at most 320.
+
+    Raises UserError if it is no picture, damaged, or larger than 60 million pixels, of which Pillow
+    keeps three copies for a while.
     """
     from PIL import Image, ImageOps
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters is an error, below
-            with Image.open(path) as image:
-                if image.width * image.height > 1e8:
+            with Image.open(path, formats=FORMATS) as image:
+                if image.width * image.height > 6e7:
                     raise UserError(f"{path} is too large ({image.width} x {image.height} pixels)")
                 image.draft("RGB", (320, 320))  # lets JPEG skip what is thrown away below
                 upright = ImageOps.exif_transpose(image)
@@ -520,9 +536,11 @@ def recall_settings(parser, args, names):
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
         known = {name: settings[name] for name in names if settings[name] is not None}
-    except (ValueError, KeyError, TypeError, OSError) as error:
+        options = [[f"--{name}", *map(str, np.ravel(value))] for name, value in known.items()]
+        if any(value.startswith("-") for _, *values in options for value in values):
+            raise ValueError("it names other options")
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({reason(error)})") from None
-    options = [[f"--{name}", *map(str, np.ravel(value))] for name, value in known.items()]
     return parser.parse_args(sum(options, []), namespace=args)
 
 

@@ -506,8 +506,9 @@ def check_settings(path, old, new):
     old, new = old or {}, new or {}
     for key in sorted(set(old) | set(new)):
         if old.get(key) != new.get(key):
-            raise UserError(f"{path} was made with {key} {old.get(key)}, not {new.get(key)}; give "
-                            "the same settings, or leave out --resume to start anew")
+            was = str(old.get(key))[:100]  # a stranger's file may say anything
+            raise UserError(f"{path} was made with {key} {was}, not {new.get(key)}; give the same "
+                            "settings, or leave out --resume to start anew")
 
 
 # ------------------------------------------------------------------------- the command line
