@@ -368,8 +368,7 @@ def train_epoch(params, velocity, images, labels, args, epoch):
 def evaluate(params, images, labels):
     """Return the mean loss and the accuracy on images (N, 784) as they are."""
     logits, _ = forward(params, images)
-    right = logits.argmax(axis=1) == labels
-    return softmax_cross_entropy(logits, labels)[0], float(right.mean())
+    return softmax_cross_entropy(logits, labels)[0], float(np.mean(logits.argmax(axis=1) == labels))
 
 
 def read_digits(params, images):
@@ -397,11 +396,12 @@ def train(params, train_set, dev_set, args, checkpoint):
             dev_figures = evaluate(params, *dev_set)
             if not math.isfinite(dev_figures[0]):
                 raise UserError("the loss is no longer a number: steps too long; lower --lr")
-            history.append(reports.history_row(epoch, figures, dev_figures, rate, seconds))
-            if reports.chosen_row(history) is history[-1]:
-                for name, weights in params.items():
-                    best[name][:] = weights
-            save_checkpoint(checkpoint, state, history, args)
+            with utils.interrupts_held():  # what is said of Ctrl-C counts the epochs in the history
+                history.append(reports.history_row(epoch, figures, dev_figures, rate, seconds))
+                if reports.chosen_row(history) is history[-1]:
+                    for name, weights in params.items():
+                        best[name][:] = weights
+                save_checkpoint(checkpoint, state, history, args)
             if not args.quiet:
                 print(reports.epoch_line(history[-1], args.epochs), flush=True)
     return best, history

@@ -28,18 +28,23 @@ from utils import ROOT, UserError, blamed_on
 # ------------------------------------------------------- a photograph made into an MNIST digit
 
 
+# What cameras and drawing programs write. Not EPS: Pillow would run Ghostscript on it, a program.
+FORMATS = ["PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000"]
+
+
 def read_picture(path):
-    """Read a picture of any format and size: grey levels (H, W), 0 black to 1 white, H, W <= 320.
+    """Read a picture of any size: grey levels (H, W), 0 black to 1 white, H and W at most 320.
 
     In 320 pixels a digit a sixteenth as wide as the picture still has the 20 of MNIST's box.
-    Raises UserError if it is no picture, damaged, or larger than 100 million pixels.
+    Raises UserError if it is no picture, damaged, or larger than 60 million pixels, of which Pillow
+    keeps three copies for a while.
     """
     from PIL import Image, ImageOps
 
     with blamed_on(path, "is no picture that can be read"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what matters is an error
-        with Image.open(path) as image:
-            if image.width * image.height > 1e8:
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > 6e7:
                 raise UserError(f"{path} is too large ({image.width} x {image.height} pixels)")
             image.draft("RGB", (320, 320))  # lets JPEG skip what is thrown away below
             upright = ImageOps.exif_transpose(image)

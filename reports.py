@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils import ROOT, UserError, blamed_on, interrupts_held, whole_file
+from utils import ROOT, UserError, blamed_on, interrupts_held, saying_how_to_resume, whole_file
 
 # ------------------------------------------------------------------- history and figures
 
@@ -43,9 +43,12 @@ def history_row(epoch, train, dev, lr, seconds):
 
 def check_history(rows):
     """Return the rows of a checkpoint, or raise an error if history_row cannot have made them."""
+    rows = list(rows)
     for epoch, row in enumerate(rows, start=1):
-        row_values(row, "dev_accuracy")
-        if row["epoch"] != epoch or not all(math.isfinite(value) for value in row.values()):
+        heads = (0, 0) if "dev_loss_upper" in row else 0
+        sound = row.keys() == history_row(0, (heads, heads), (heads, heads), 0, 0).keys()
+        sound = sound and row.keys() == rows[0].keys() and row["seconds"] > 0
+        if not sound or row["epoch"] != epoch or not all(map(math.isfinite, row.values())):
             raise ValueError("a history that no run has written")
     return rows
 
@@ -390,7 +393,7 @@ def finish_run(args, folder, history, test, write_own, *, parameters, examples, 
         **machine,
     }
     metrics["versions"] = versions | metrics["versions"]
-    with results_together(folder) as results:
+    with saying_how_to_resume(folder, history), results_together(folder) as results:
         write_own(results)
         write_metrics(results, metrics, history)
         if not args.no_plots:
@@ -427,8 +430,9 @@ def check_settings(path, old, new):
     old, new = old or {}, new or {}
     for key in sorted(set(old) | set(new)):
         if old.get(key) != new.get(key):
-            raise UserError(f"{path} was made with {key} {old.get(key)}, not {new.get(key)}; give "
-                            "the same settings, or leave out --resume to start anew")
+            was = str(old.get(key))[:100]  # a stranger's file may say anything
+            raise UserError(f"{path} was made with {key} {was}, not {new.get(key)}; give the same "
+                            "settings, or leave out --resume to start anew")
 
 
 def find_model(args, name):
@@ -448,5 +452,7 @@ def recall_settings(parser, args, names):
     with blamed_on(path, "is damaged"):
         settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
         known = {name: settings[name] for name in names if settings[name] is not None}
-    options = [[f"--{name}", *map(str, np.ravel(value))] for name, value in known.items()]
+        options = [[f"--{name}", *map(str, np.ravel(value))] for name, value in known.items()]
+        if any(value.startswith("-") for _, *values in options for value in values):
+            raise ValueError("it names other options")
     return parser.parse_args(sum(options, []), namespace=args)

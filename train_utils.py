@@ -444,7 +444,8 @@ def finish_run(args, folder, model, layers, batches, history, test):
     test is (x, y).
     """
     x, y = test
-    probabilities = read_digits(model, x, args.precision)  # (heads, N, 10)
+    with utils.saying_how_to_resume(folder, history):
+        probabilities = read_digits(model, x, args.precision)  # (heads, N, 10)
     labels = y.reshape(len(probabilities), -1).cpu().numpy()  # (heads, N)
     images = x.reshape(-1, *x.shape[-2:]).cpu().numpy()
 

@@ -75,7 +75,8 @@ def run_script(main):
             signal.signal(one, signal.SIG_IGN)  # a second Ctrl-C shall not cut the end off
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
-    sys.stdout.reconfigure(errors="backslashreplace")  # a file may have a name beyond its letters
+    if sys.stdout:  # there is none where it was closed, as by `python mlp.py >&-`
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may have letters beyond its own
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     try:
@@ -88,13 +89,27 @@ def run_script(main):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         message, status = "error: nobody reads the output any more", 2
     except OSError as error:  # a full disk, for one
-        message, status = f"error: {error.filename or 'a file'}: {error.strerror or error}", 2
+        what = error.filename or "a file could not be written"
+        message, status = f"error: {what}: {error.strerror or error}", 2
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):  # PyTorch says it so
             raise
         message, status = "error: out of memory; try a smaller --batch-size or network", 2
+    # What a file or a name says must not reach the terminal's controls, nor take a second line.
+    message = "".join(letter if letter.isprintable() else " " for letter in message)
     print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
     sys.exit(status)
+
+
+def say_less_of_ctrl_c(kind, error, trace):
+    """Say in one line that Ctrl-C came before run_script(), above all while torch was imported."""
+    if kind is KeyboardInterrupt:
+        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = say_less_of_ctrl_c
 
 
 # --------------------------------------------------------------------------------- MNIST in
@@ -174,7 +189,7 @@ def read_course_mnist(path):
                 raise ValueError("values out of range")
             levels = np.rint(images * (255 if images.max() == 1 else 256))
             pictures = levels.astype(np.uint8).reshape(len(labels), 28, 28)
-            halves.append((pictures, labels.astype(np.uint8)))
+            halves.append((pictures, labels.astype(np.uint8).reshape(len(labels))))
         (train, train_labels), (dev, dev_labels), test = halves
     return (np.concatenate([train, dev]), np.concatenate([train_labels, dev_labels])), test
 
@@ -189,8 +204,12 @@ def read_mnist(data_dir=DATASETS):
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name that of the IDX files with --data-dir")
     if (folder / "mnist.pkl.gz").is_file() and not list(folder.glob("*-ubyte*")):
-        return read_course_mnist(folder / "mnist.pkl.gz")
-    return read_mnist_half(folder, "train"), read_mnist_half(folder, "t10k")
+        halves = read_course_mnist(folder / "mnist.pkl.gz")
+    else:
+        halves = read_mnist_half(folder, "train"), read_mnist_half(folder, "t10k")
+    if len(halves[0][0]) < 10:
+        raise UserError(f"{folder} has {len(halves[0][0])} training pictures; 10 are the fewest")
+    return halves
 
 
 def as_floats(images):
@@ -372,7 +391,7 @@ def saying_how_to_resume(checkpoint, history):
     except KeyboardInterrupt as stop:
         done = f"stopped; the same command with --resume goes on after epoch {len(history)}"
         if not (checkpoint and history):
-            done = "stopped before a first epoch was complete; nothing to resume"
+            done = "stopped before there was a checkpoint; nothing to resume"
         raise type(stop)(done) from None
 
 
