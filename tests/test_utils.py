@@ -13,6 +13,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+import pickles
 import utils
 from tests.conftest import ROOT, run_script, write_idx, write_mnist
 from utils import UserError
@@ -347,7 +348,7 @@ FRAME = b"\x95" + struct.pack("<Q", 50_000)
 ], ids=["long", "many pieces", "many pieces in a frame", "many lines"])  # fmt: skip
 def test_a_pickle_that_unpacks_to_gigabytes_is_left(tmp_path, monkeypatch, content):
     """In small: at most 20,000 bytes, of files that would unpack to 50,000 and more."""
-    monkeypatch.setattr(utils, "MOST_PICKLED", 20_000)
+    monkeypatch.setattr(pickles, "MOST_PICKLED", 20_000)
     utils.write_pickle_data([1, "two"], tmp_path / "a.pkl.gz")
     assert utils.read_pickle_data(tmp_path / "a.pkl.gz") == [1, "two"]
     (tmp_path / "bomb.pkl.gz").write_bytes(gzip.compress(content))
