@@ -21,6 +21,7 @@ import time
 
 import numpy as np
 
+import photographs
 import reports
 import utils
 from utils import UserError
@@ -367,8 +368,7 @@ def train_epoch(params, velocity, images, labels, args, epoch):
 def evaluate(params, images, labels):
     """Return the mean loss and the accuracy on images (N, 784) as they are."""
     logits, _ = forward(params, images)
-    right = logits.argmax(axis=1) == labels
-    return softmax_cross_entropy(logits, labels)[0], float(right.mean())
+    return softmax_cross_entropy(logits, labels)[0], float(np.mean(logits.argmax(axis=1) == labels))
 
 
 def read_digits(params, images):
@@ -396,11 +396,12 @@ def train(params, train_set, dev_set, args, checkpoint):
             dev_figures = evaluate(params, *dev_set)
             if not math.isfinite(dev_figures[0]):
                 raise UserError("the loss is no longer a number: steps too long; lower --lr")
-            history.append(reports.history_row(epoch, figures, dev_figures, rate, seconds))
-            if reports.chosen_row(history) is history[-1]:
-                for name, weights in params.items():
-                    best[name][:] = weights
-            save_checkpoint(checkpoint, state, history, args)
+            with utils.interrupts_held():  # what is said of Ctrl-C counts the epochs in the history
+                history.append(reports.history_row(epoch, figures, dev_figures, rate, seconds))
+                if reports.chosen_row(history) is history[-1]:
+                    for name, weights in params.items():
+                        best[name][:] = weights
+                save_checkpoint(checkpoint, state, history, args)
             if not args.quiet:
                 print(reports.epoch_line(history[-1], args.epochs), flush=True)
     return best, history
@@ -408,7 +409,7 @@ def train(params, train_set, dev_set, args, checkpoint):
 
 def save_checkpoint(path, state, history, args):
     """Write all that --resume needs; at every moment the old file or the new one is whole."""
-    record = json.dumps({"settings": utils.settings_of(args), "history": history})
+    record = json.dumps({"settings": reports.settings_of(args), "history": history})
     with utils.whole_file(path) as file:
         np.savez(file, record=np.array(record), **state)
 
@@ -418,15 +419,12 @@ def load_checkpoint(path, state, args):
 
     Raises UserError if there is none, if it is damaged, or if its settings are others.
     """
-    if not path.is_file():
-        raise UserError(f"there is no {path} to resume; leave out --resume to start a run")
+    reports.require_checkpoint(path)
     arrays = utils.read_arrays(path)
-    try:
+    with utils.blamed_on(path, "is no checkpoint of this script"):
         record = json.loads(arrays.pop("record").item())
-        utils.check_settings(path, record["settings"], utils.settings_of(args))
+        reports.check_settings(path, record["settings"], reports.settings_of(args))
         history = reports.check_history(record["history"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise UserError(f"{path} is no checkpoint of this script") from None
     check_weights(path, arrays, state)
     for name, weights in state.items():
         weights[:] = arrays[name]
@@ -486,7 +484,7 @@ def main(argv=None):
         return check_gradients()
     if args.predict:
         params = load_model(reports.find_model(args, "model.npz"))
-        return reports.read_pictures(args, lambda digits: read_digits(params, digits))
+        return photographs.read_pictures(args, lambda digits: read_digits(params, digits))
     if not args.quiet:
         show_small_network()
     with utils.run_folder(args.output_dir) as folder:

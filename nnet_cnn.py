@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+import photographs
 import reports
 import train_utils
 
@@ -60,7 +61,7 @@ def drawing_pad(classify):
     last = []  # where the pen was, while it is down
 
     def show():
-        digit = reports.normalise(1 - ink)  # None as long as nothing is drawn
+        digit = photographs.normalise(1 - ink)  # None as long as nothing is drawn
         heights = np.zeros(10) if digit is None else 100 * classify(digit[None])[0, 0]
         for bar, height in zip(chances, heights, strict=True):
             bar.set_height(height)
@@ -96,8 +97,7 @@ def draw(args, model):
     reports.require_display()
     from matplotlib import pyplot
 
-    train_utils.load_weights(args, model)
-    pad = drawing_pad(lambda x: train_utils.read_digits(model, torch.from_numpy(x[:, None])))
+    pad = drawing_pad(train_utils.trained_reader(args, model))
     pyplot.show()
     return pad
 

@@ -97,7 +97,7 @@ def sweep(args):
             if not args.quiet:
                 print(f"{name}: {100 * np.mean(results[name]):.2f} %", flush=True)
         rows = reports.sweep_rows(results)
-        with utils.results_together(folder) as files:
+        with reports.results_together(folder) as files:
             reports.write_csv(files / "sweep.csv", rows)
             if not args.no_plots:
                 reports.draw_sweep(files / "sweep.png", results)

@@ -1,21 +1,22 @@
-"""What a run says, records and draws, and photographs made into digits for --predict.
+"""What a run says, records and draws, and what a later run takes up of it.
 
-In the order of the file: the history and the figures of a run, as lines and as files; plots; a
-photograph brought into MNIST's form; the pictures that --predict names. Matplotlib, Pillow and
-SciPy are imported where they are used, so that a run does not wait for what it does not need.
+In the order of the file: the history and the figures of a run, as lines and as files; plots; the
+end of a run; its settings, compared by --resume and recalled by --predict. Matplotlib is imported
+where it is used, so that a run does not wait for what it does not need.
 Shapes: N pictures, H rows, W columns; a head of a network reads one digit.
 """
 
+import contextlib
 import csv
 import json
 import math
 import platform
-import warnings
+import shutil
 from pathlib import Path
 
 import numpy as np
 
-from utils import ROOT, UserError, reason, results_together, settings_of, whole_file
+from utils import ROOT, UserError, blamed_on, interrupts_held, saying_how_to_resume, whole_file
 
 # ------------------------------------------------------------------- history and figures
 
@@ -42,9 +43,12 @@ def history_row(epoch, train, dev, lr, seconds):
 
 def check_history(rows):
     """Return the rows of a checkpoint, or raise an error if history_row cannot have made them."""
+    rows = list(rows)
     for epoch, row in enumerate(rows, start=1):
-        row_values(row, "dev_accuracy")
-        if row["epoch"] != epoch or not all(math.isfinite(value) for value in row.values()):
+        heads = (0, 0) if "dev_loss_upper" in row else 0
+        sound = row.keys() == history_row(0, (heads, heads), (heads, heads), 0, 0).keys()
+        sound = sound and row.keys() == rows[0].keys() and row["seconds"] > 0
+        if not sound or row["epoch"] != epoch or not all(map(math.isfinite, row.values())):
             raise ValueError("a history that no run has written")
     return rows
 
@@ -84,8 +88,9 @@ def write_metrics(folder, metrics, history):
     write_csv(folder / "history.csv", history)
 
 
-def describe_accuracy(right, count, z=1.96):
+def describe_accuracy(right, count):
     """Return e.g. '99.71 % of 10,000 right (95 % interval 99.58 to 99.80 %)'; Wilson, JASA 1927."""
+    z = 1.96  # standard deviations to either side hold 95 % of a normal distribution
     p, w = right / count, z * z / count
     middle, half = p + w / 2, z * math.sqrt(p * (1 - p) / count + w / count / 4)
     low, high = (100 * (middle + side) / (1 + w) for side in (-half, half))
@@ -186,12 +191,12 @@ def save_figure(path, size, draw, **grid):
         figure.savefig(file, dpi=120, format="png")
 
 
-def draw_tiles(path, tiles, titles=None, heading="", columns=10, signed=False):
-    """Draw pictures (N, H, W) in rows of `columns`, each under its title.
+def draw_tiles(path, tiles, titles=None, heading="", signed=False):
+    """Draw pictures (N, H, W) in rows of ten, each under its title.
 
     If signed, zero is white, positive values red and negative ones blue, the same for all tiles.
     """
-    columns = max(1, min(columns, len(tiles)))
+    columns = max(1, min(10, len(tiles)))
     rows = max(1, -(-len(tiles) // columns))
     reach = max(float(np.abs(tiles).max()), 1e-9) if len(tiles) else 1
     colours = {"cmap": "RdBu_r", "vmin": -reach} if signed else {"cmap": "gray_r", "vmin": 0}
@@ -212,6 +217,11 @@ def draw_weights(path, weights, shape):
     """Draw the weights of the first 60 hidden units, (units, H * W), where their pixels are."""
     heading = "pixels that excite (red) and inhibit (blue) each of the first hidden units"
     draw_tiles(path, weights[:60].reshape(-1, *shape), heading=heading, signed=True)
+
+
+def draw_filters(path, filters):
+    """Draw the filters (C, h, w) of a first layer."""
+    draw_tiles(path, filters, heading="filters of the first layer: red +, blue -", signed=True)
 
 
 def draw_learning_curves(path, history):
@@ -258,19 +268,19 @@ def draw_confusion(path, labels, readings):
     save_figure(path, (5.4 * len(labels), 5.8), draw, ncols=len(labels))
 
 
-def draw_mistakes(path, images, labels, probabilities, most=40):
-    """Draw the misread pictures (N, H, W), surest first: what was read, how surely, the truth.
+def draw_mistakes(path, images, labels, probabilities):
+    """Draw the misread pictures (N, H, W), the 40 surest: what was read, how surely, the truth.
 
     labels (heads, N), probabilities (heads, N, 10).
     """
     readings, sureness = probabilities.argmax(2), probabilities.max(2).prod(0)
     wrong = np.flatnonzero((readings != labels).any(0))
-    shown = wrong[np.argsort(-sureness[wrong], kind="stable")][:most]
+    shown = wrong[np.argsort(-sureness[wrong], kind="stable")][:40]
     words = [[" ".join(map(str, digits[:, i])) for digits in (readings, labels)] for i in shown]
     titles = [f"read {read}\n{100 * sureness[i]:.0f} %\nis {truth}"
               for i, (read, truth) in zip(shown, words, strict=True)]  # fmt: skip
     heading = f"{len(wrong):,} of {labels.shape[1]:,} misread"
-    heading += f"; the {most} surest" if len(wrong) > most else ", the surest first"
+    heading += "; the 40 surest" if len(wrong) > 40 else ", the surest first"
     draw_tiles(path, images[shown], titles, heading if len(wrong) else "nothing misread")
 
 
@@ -282,7 +292,8 @@ def draw_results(folder, history, images, labels, probabilities):
 
 
 def draw_layers(path, picture, layers):
-    """Draw a picture (H, W) and below it one row per layer of feature maps, each (maps, h, w)."""
+    """Draw a picture (H, W) and below it one row per layer of feature maps, each (C, h, w)."""
+    layers = [maps[:16] for maps in layers]  # these suffice to see what a layer keeps
 
     def draw(axes, figure):
         for axis in axes.flat:
@@ -293,7 +304,7 @@ def draw_layers(path, picture, layers):
             size = f"{maps.shape[1]} x {maps.shape[2]}"
             row[0].set_title(f"layer {number}, {size}", loc="left", fontsize=9)
             for axis, one in zip(row, maps, strict=False):
-                axis.imshow(one, cmap="viridis", vmin=0, vmax=1)
+                axis.imshow(one, cmap="viridis", vmin=0, vmax=max(float(maps.max()), 1e-9))
 
     columns = max(len(maps) for maps in layers)
     size = (0.7 * columns, 0.95 * (1 + len(layers)))
@@ -317,29 +328,6 @@ def draw_sweep(path, results):
     save_figure(path, (7, 0.8 + 0.5 * len(results)), draw)
 
 
-def draw_readings(path, originals, digits, probabilities):
-    """Draw for each picture: the original, what the network was shown, the ten probabilities.
-
-    originals are grey levels (H, W) of any sizes, digits (N, H, W), probabilities (heads, N, 10).
-    """
-
-    def draw(axes, figure):
-        for i, (first, second, *bars) in enumerate(axes):
-            first.imshow(originals[i], cmap="gray", vmin=0, vmax=1)
-            second.imshow(digits[i], cmap="gray_r", vmin=0, vmax=1)
-            first.set_axis_off()
-            second.set(xticks=[], yticks=[])
-            for axis, chances in zip(bars, probabilities[:, i], strict=True):
-                colours = [ORANGE if n == chances.argmax() else GREY for n in range(10)]
-                axis.bar(range(10), 100 * chances, color=colours)
-                axis.set(xticks=range(10), ylim=(0, 100), ylabel="%")
-        for axis, title in zip(axes[0], ("picture", "what the network sees"), strict=False):
-            axis.set_title(title)
-
-    columns = 2 + len(probabilities)
-    save_figure(path, (2.6 * columns, 2 * len(digits)), draw, nrows=len(digits), ncols=columns)
-
-
 def require_display():
     """Raise UserError unless Matplotlib can open windows here."""
     import matplotlib
@@ -359,6 +347,27 @@ def show_folder(folder, names="*.png"):
         axes.imshow(picture)
         axes.set_axis_off()
     pyplot.show()
+
+
+# ------------------------------------------------------------------------- the end of a run
+
+
+@contextlib.contextmanager
+def results_together(folder):
+    """Give a folder to write results into; all of them move to `folder` when the block is done.
+
+    If it fails, a full disk say, the results of an earlier run stay as they were.
+    """
+    fresh = Path(folder) / ".unfinished"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    try:
+        yield fresh
+        with interrupts_held():
+            for path in sorted(fresh.iterdir()):
+                path.replace(Path(folder) / path.name)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def finish_run(args, folder, history, test, write_own, *, parameters, examples, **machine):
@@ -384,7 +393,7 @@ def finish_run(args, folder, history, test, write_own, *, parameters, examples, 
         **machine,
     }
     metrics["versions"] = versions | metrics["versions"]
-    with results_together(folder) as results:
+    with saying_how_to_resume(folder, history), results_together(folder) as results:
         write_own(results)
         write_metrics(results, metrics, history)
         if not args.no_plots:
@@ -396,111 +405,34 @@ def finish_run(args, folder, history, test, write_own, *, parameters, examples, 
     return metrics
 
 
-# ------------------------------------------------------- a photograph made into an MNIST digit
+# --------------------------------------------------------- settings and weights of another run
 
 
-def read_picture(path):
-    """Read a picture of any format and size: grey levels (H, W), 0 black to 1 white, H, W <= 320.
+def settings_of(args):
+    """Return the settings that decide how a run ends; metrics.json and the checkpoint have them."""
+    others = {"script", "output_dir", "quiet", "resume", "predict", "model", "no_plots"}
+    others |= {"show", "draw", "sweep", "check_gradients"}
+    settings = {key: value for key, value in vars(args).items() if key not in others}
+    return settings | {"data_dir": str(args.data_dir.resolve())}  # other data is another run
 
-    Raises UserError if it is no picture, damaged, or larger than 100 million pixels.
+
+def require_checkpoint(path):
+    """Raise UserError unless there is a checkpoint that --resume can go on from."""
+    if not Path(path).is_file():
+        raise UserError(f"there is no {path} to resume; leave out --resume to start a run")
+
+
+def check_settings(path, old, new):
+    """Raise UserError if a checkpoint's settings are not those of the command that resumes it.
+
+    The number of epochs is one of them: the learning rate's schedule depends on it.
     """
-    from PIL import Image, ImageOps
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what matters is an error, below
-            with Image.open(path) as image:
-                if image.width * image.height > 1e8:
-                    raise UserError(f"{path} is too large ({image.width} x {image.height} pixels)")
-                image.draft("RGB", (320, 320))  # lets JPEG skip what is thrown away below
-                upright = ImageOps.exif_transpose(image)
-                if upright.mode.startswith("I"):  # 16 bits of grey, which convert() would cut off
-                    upright = Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
-                upright = upright.convert("RGBA")
-        upright.thumbnail((320, 320))
-        rgba = np.asarray(upright, np.float32) / 255
-    except UserError:
-        raise
-    except FileNotFoundError:
-        raise UserError(f"there is no picture {path}") from None
-    except Exception as error:  # Pillow's readers raise many kinds on damaged files
-        raise UserError(f"{path} is no picture that can be read ({reason(error)})") from None
-    grey, alpha = rgba[:, :, :3] @ np.float32([0.299, 0.587, 0.114]), rgba[:, :, 3]
-    # Behind transparent parts put white if what is drawn is dark, and black if it is light.
-    paper = 1.0 if (grey * alpha).sum() < 0.5 * alpha.sum() else 0.0
-    return grey * alpha + paper * (1 - alpha)
-
-
-def fit_paper(grey):
-    """Return the paper's brightness (H, W) under a picture (H, W), and how noisy it is.
-
-    The paper, unevenly lit, is taken for a quadratic surface in row and column. The picture's rim
-    shows the paper nearly everywhere; from there it is fitted, and then again from all pixels that
-    agree with the fit, until the ink is left out.
-    """
-    step = max(1, min(grey.shape) // 50)  # some thousand pixels are enough for six numbers
-    rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in grey.shape)
-    powers = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)]  # of row and column
-    few = grey[::step, ::step]
-    terms = [np.outer(rows[::step] ** i, columns[::step] ** j) for i, j in powers]
-    surface = np.stack(terms, axis=2)  # (h, w, 6)
-    rim = np.ones(few.shape, bool)
-    wide = max(1, min(few.shape) // 12)
-    rim[wide:-wide, wide:-wide] = False
-    known, rest = rim, few - np.median(few[rim])
-    for turn in range(8):
-        noise = 1.5 * np.median(np.abs(rest[known])) + 0.01
-        known = (np.abs(rest) < 3 * noise) & (rim if turn < 4 else True)
-        count = 3 if turn < 4 else 6  # slopes first: a rim says little of curvature
-        weights = np.linalg.lstsq(surface[known][:, :count], few[known], rcond=None)[0]
-        rest = few - surface[:, :, :count] @ weights
-    whole = (np.outer(rows**i, columns**j) for i, j in powers)
-    return sum(w * term for w, term in zip(weights, whole, strict=True)), noise
-
-
-def find_ink(grey):
-    """Separate ink from paper: (H, W) grey levels -> (H, W) ink, 0 paper to 1 ink; None if blank.
-
-    Ink is what differs from the paper by more than noise, darker or lighter, whichever is more.
-    """
-    paper, noise = fit_paper(grey)
-    rest = grey - paper
-    ink = rest if (rest * rest * rest).sum() > 0 else -rest
-    strong = ink[ink > max(3 * noise, 0.1)]
-    if strong.size == 0:
-        return None
-    strongest = np.percentile(strong, 75)
-    return np.where(ink > max(0.15 * strongest, 3 * noise), np.clip(ink / strongest, 0, 1), 0)
-
-
-def normalise(grey, height=28):
-    """Grey levels (H, W) -> MNIST's own form, float32 (height, 28), ink 1 on 0; None if blank.
-
-    MNIST's procedure (Datasets/README.md): the ink's bounding box is scaled to fit 20 columns and
-    height - 8 rows, its proportions kept, then moved so that its centre of mass is in the middle.
-    """
-    from PIL import Image
-    from scipy import ndimage
-
-    ink = find_ink(grey)
-    if ink is None:
-        return None
-    parts, count = ndimage.label(ink > 0, np.ones((3, 3)))
-    sizes = ndimage.sum_labels(ink, parts, range(1, count + 1))
-    ink = ink * np.isin(parts, 1 + np.flatnonzero(sizes > 0.02 * sizes.sum()))  # dust is no digit
-    if not (ink > 0.3).any():  # nothing but dust
-        return None
-    box = ink[ndimage.find_objects((ink > 0.3).astype(int))[0]]  # 0.3: without blurred edges
-    scale = min((height - 8) / box.shape[0], 20 / box.shape[1])
-    size = [max(1, round(scale * n)) for n in box.shape[::-1]]  # Pillow wants (columns, rows)
-    small = np.asarray(Image.fromarray(box.astype(np.float32)).resize(size, Image.Resampling.BOX))
-    canvas = np.zeros((3 * height, 84), np.float32)  # wide margins, cut off below
-    canvas[height : height + small.shape[0], 28 : 28 + small.shape[1]] = small
-    down, right = (round(m) for m in ndimage.center_of_mass(canvas))
-    return canvas[down - height // 2 : down + height // 2, right - 14 : right + 14]
-
-
-# -------------------------------------------------------------------- pictures to read
+    old, new = old or {}, new or {}
+    for key in sorted(set(old) | set(new)):
+        if old.get(key) != new.get(key):
+            was = str(old.get(key))[:100]  # a stranger's file may say anything
+            raise UserError(f"{path} was made with {key} {was}, not {new.get(key)}; give the same "
+                            "settings, or leave out --resume to start anew")
 
 
 def find_model(args, name):
@@ -517,51 +449,10 @@ def recall_settings(parser, args, names):
     path = find_model(args, "model.pt").with_name("metrics.json")
     if not path.is_file():
         return args
-    try:
+    with blamed_on(path, "is damaged"):
         settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
         known = {name: settings[name] for name in names if settings[name] is not None}
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(f"{path} is damaged ({reason(error)})") from None
-    options = [[f"--{name}", *map(str, np.ravel(value))] for name, value in known.items()]
+        options = [[f"--{name}", *map(str, np.ravel(value))] for name, value in known.items()]
+        if any(value.startswith("-") for _, *values in options for value in values):
+            raise ValueError("it names other options")
     return parser.parse_args(sum(options, []), namespace=args)
-
-
-def read_pictures(args, classify, height=28):
-    """Read the pictures args.predict, print a line for each, and return [(path, digits), ...].
-
-    classify(digits) takes float32 (N, height, 28) and gives probabilities (heads, N, 10). A picture
-    without ink has no digits. With --show or another --output-dir readings.png is drawn. Raises
-    UserError at the end if a picture could not be read; the others have been answered by then.
-    """
-    found, answers, shown, problems = [], [], [], []
-    for path in args.predict:
-        try:
-            grey = read_picture(path)
-        except UserError as error:
-            problems.append(str(error))
-            continue
-        found.append((path, grey, normalise(grey, height)))
-    inked = [digit for *_, digit in found if digit is not None]
-    chances = iter(classify(np.stack(inked)).swapaxes(0, 1) if inked else ())  # all in one go
-    for path, grey, digit in found:
-        if digit is None:
-            print(f"{path}: blank, no ink found")
-            answers.append((path, ()))
-            continue
-        mine = next(chances)  # (heads, 10)
-        sure = ", ".join(f"{100 * chance:.1f}%" for chance in mine.max(1))
-        digits = mine.argmax(1).tolist()
-        print(f"{path}: {' '.join(map(str, digits))} ({sure})")
-        answers.append((path, tuple(digits)))
-        shown.append((grey, digit, mine))
-    if shown and (args.show or args.output_dir != ROOT / "runs" / args.script):
-        args.output_dir.mkdir(parents=True, exist_ok=True)
-        greys, digits, chances = zip(*shown[:20], strict=True)  # more rows could not be read
-        path, chances = args.output_dir / "readings.png", np.stack(chances, axis=1)
-        draw_readings(path, greys, digits, chances)
-        if args.show:
-            show_folder(args.output_dir, "readings.png")
-    if problems:
-        more = f" (and {len(problems) - 1} more pictures)" if len(problems) > 1 else ""
-        raise UserError(problems[0] + more)
-    return answers

@@ -2,7 +2,7 @@
 
 In the order of the file: the functions of the course (batches, one epoch, training), which the
 scripts use as they are; the choices that go with them (schedule, averaged weights, random warps);
-checkpoints; the command line, the data and the files of a run; reading reports.
+checkpoints; the command line; the data; a run, its end, and pictures read with its weights.
 Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head reads one digit.
 """
 
@@ -13,13 +13,13 @@ import io
 import math
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+import photographs
 import reports
 from utils import UserError
 
@@ -89,15 +89,20 @@ def compute_accuracy(predictions, y):
     return (torch.as_tensor(predictions) == torch.as_tensor(y)).float().mean().item()
 
 
+def logits_of(model, x, precision):
+    """Return what every head says of the pictures x (B, ...): logits, heads x (B, 10)."""
+    # bf16: 16 bits with float32's range, for the products alone; weights stay float32.
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        out = model(x)
+    return out if isinstance(out, (tuple, list)) else (out,)
+
+
 def compare(model, x, y, precision):
     """Return what every head says, logits (B, 10) each, the labels (heads, B), the losses (heads,).
 
     Losses are cross-entropies in nats, averaged over the batch.
     """
-    # bf16: 16 bits with float32's range, for the products alone; weights stay float32.
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
-        out = model(x)
-    logits = out if isinstance(out, (tuple, list)) else (out,)
+    logits = logits_of(model, x, precision)
     y = y.reshape(len(logits), -1)
     # cross_entropy is softmax and -log p of the right class in one.
     losses = [F.cross_entropy(z.float(), t) for z, t in zip(logits, y, strict=True)]
@@ -267,16 +272,15 @@ def convolution(channels_in, channels_out, *, pool):
     return [*layers, nn.BatchNorm2d(channels_out), nn.ReLU()]
 
 
-def random_warp(x, *, rotation=10.0, scale=0.1, shear=0.1, shift=2.0, elastic=0.0):
+def random_warp(x, *, rotation=10.0, scale=0.1, shear=0.1, shift=2.0):
     """Warp every picture of a batch (B, C, H, W) by a small random motion of its own.
 
     Rotation is up to `rotation` degrees either way, the size changes by up to the share `scale`,
-    lines lean by up to `shear`, the picture moves by up to `shift` pixels. `elastic` (pixels) is
-    the standard deviation of a smooth random displacement besides, after Simard et al., ICDAR 2003.
+    lines lean by up to `shear`, the picture moves by up to `shift` pixels.
     """
     n, _, height, width = x.shape
-    low, high = -torch.ones(n, 6, device=x.device), torch.ones(n, 6, device=x.device)
-    turn, size_x, size_y, lean, right, down = torch.lerp(low, high, torch.rand_like(low)).unbind(1)
+    dice = 2 * torch.rand(n, 6, device=x.device) - 1  # from -1 to 1
+    turn, size_x, size_y, lean, right, down = dice.unbind(1)
     cos, sin = torch.cos(turn * math.radians(rotation)), torch.sin(turn * math.radians(rotation))
     size_x, size_y = 1 + scale * size_x, 1 + scale * size_y
     # Where each new pixel comes from, in coordinates from -1 to 1 across the picture.
@@ -284,11 +288,6 @@ def random_warp(x, *, rotation=10.0, scale=0.1, shear=0.1, shift=2.0, elastic=0.
     along = torch.stack([sin * size_x, cos * size_y, down * 2 * shift / height], 1)
     motion = torch.stack([across, along], 1)  # (B, 2, 3)
     source = F.affine_grid(motion, (n, 1, height, width), align_corners=False)  # (B, H, W, 2)
-    if elastic:
-        coarse = torch.randn(n, 2, height // 4, width // 4, device=x.device)  # smooth over 4 pixels
-        fine = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=True)
-        pixel = torch.tensor([2 * elastic / width, 2 * elastic / height], device=x.device)
-        source = source + fine.permute(0, 2, 3, 1) * pixel
     return F.grid_sample(x, source, align_corners=False)
 
 
@@ -299,16 +298,15 @@ def save_checkpoint(path, parts, best, history, settings):
     """Write all that --resume needs; at every moment the old file or the new one is whole."""
     content = {name: part.state_dict() for name, part in parts.items()}
     content |= {"best": best, "history": list(history), "settings": settings}
-    content["random"] = torch.get_rng_state()
-    for name, device in other_generators():
-        content[name] = device.get_rng_state()
+    content |= {name: home.get_rng_state() for name, home in generators()}
     write_tensors(content, path)
 
 
-def other_generators():
-    """Return (name in a checkpoint, torch.cuda or torch.mps) for the GPU of this machine."""
+def generators():
+    """Return (name in a checkpoint, home) of this machine's random numbers: the CPU's, a GPU's."""
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    return [("random_cuda", torch.cuda)] * cuda + [("random_mps", torch.mps)] * mps
+    gpu = [("random_cuda", torch.cuda)] * cuda + [("random_mps", torch.mps)] * mps
+    return [("random", torch), *gpu]
 
 
 def write_tensors(content, path):
@@ -324,53 +322,37 @@ def load_tensors(path):
 
     Raises UserError if it is damaged or holds anything else (weights_only).
     """
-    try:
-        utils.check_archive(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of what it refuses
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
-    except Exception as error:  # damage makes torch.load raise nearly anything
-        why = utils.reason(error)
-        raise UserError(f"{path} is damaged or no file of weights ({why})") from None
+    with utils.weights_file(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of what it refuses
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def load_checkpoint(path, parts, history, settings):
     """Bring `parts` and `history` to where the run that wrote the checkpoint was; return `best`."""
-    if not Path(path).is_file():
-        raise UserError(f"there is no {path} to resume; leave out --resume to start a run")
+    reports.require_checkpoint(path)
     content = load_tensors(path)
-    try:
-        utils.check_settings(path, content["settings"], settings)
+    with utils.blamed_on(path, "does not fit this network"):
+        reports.check_settings(path, content["settings"], settings)
         for name, part in parts.items():
             part.load_state_dict(content[name])
         parts["model"].load_state_dict(content["best"])  # must fit too
         parts["model"].load_state_dict(content["model"])
-        torch.set_rng_state(content["random"])
-        for name, device in other_generators():
-            device.set_rng_state(content[name])
+        for name, home in generators():
+            home.set_rng_state(content[name])
         history.extend(reports.check_history(content["history"]))
         return content["best"]
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"{path} does not fit this network ({utils.reason(error)})") from None
 
 
 # -------------------------------------------------- the command line, the data, the files of a run
 
 
-def argument_parser(script, description, *, epochs, batch_size, lr, momentum):
-    """Return the parser of the options that the four PyTorch scripts share."""
-    parser = utils.argument_parser(
-        script, description, epochs=epochs, batch_size=batch_size, lr=lr
-    )
+def argument_parser(script, description, *, momentum, **defaults):
+    """Return the parser of the options that the four PyTorch scripts share, with their defaults."""
+    parser = utils.argument_parser(script, description, **defaults)
     add = parser.add_argument
     add("--momentum", type=utils.number(float, 0, 0.9999), default=momentum, metavar="SHARE",
         help="of each step that goes into the next (default %(default)s)")  # fmt: skip
-    devices = ["auto", "cpu", "cuda", "mps"]
-    add("--device", choices=devices, default="auto",
+    add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto",
         help="where to compute (default: the GPU if there is one)")  # fmt: skip
     add("--precision", choices=["auto", "fp32", "bf16"], default="auto",
         help="of products (default: bf16 where the processor has it)")  # fmt: skip
@@ -437,7 +419,7 @@ def train(args, folder, model, batches, dev, **settings):
         batches, batchify_data(*dev, EVALUATION_BATCH, drop_last=False), model,
         args.lr, args.momentum, nesterov=args.momentum > 0, n_epochs=args.epochs,
         precision=args.precision, keep_best=True, history=history,
-        checkpoint=folder / "checkpoint.pt", resume=args.resume, settings=utils.settings_of(args),
+        checkpoint=folder / "checkpoint.pt", resume=args.resume, settings=reports.settings_of(args),
         quiet=args.quiet, **settings,
     )  # fmt: skip
     return history
@@ -450,9 +432,7 @@ def read_digits(model, x, precision="fp32"):
     device = next(model.parameters()).device
     parts = []
     for part in x.split(EVALUATION_BATCH):
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            out = model(part.to(device))
-        logits = torch.stack(out) if isinstance(out, tuple) else out[None]  # (heads, B, 10)
+        logits = torch.stack(logits_of(model, part.to(device), precision))  # (heads, B, 10)
         parts.append(logits.float().softmax(2).cpu())
     return torch.cat(parts, dim=1).numpy()
 
@@ -464,7 +444,8 @@ def finish_run(args, folder, model, layers, batches, history, test):
     test is (x, y).
     """
     x, y = test
-    probabilities = read_digits(model, x, args.precision)  # (heads, N, 10)
+    with utils.saying_how_to_resume(folder, history):
+        probabilities = read_digits(model, x, args.precision)  # (heads, N, 10)
     labels = y.reshape(len(probabilities), -1).cpu().numpy()  # (heads, N)
     images = x.reshape(-1, *x.shape[-2:]).cpu().numpy()
 
@@ -481,23 +462,20 @@ def finish_run(args, folder, model, layers, batches, history, test):
     )  # fmt: skip
 
 
-def load_weights(args, model):
-    """Give the model the weights of --model FILE or of the last run; UserError if they misfit."""
+def trained_reader(args, model):
+    """Load the weights of --model FILE, or of the last run, into the model that they must fit.
+
+    Returns the function that reads with it: pictures (N, H, W) -> probabilities (heads, N, 10).
+    """
     path = reports.find_model(args, "model.pt")
-    try:
+    with utils.blamed_on(path, f"does not fit the network that {args.script}.py builds"):
         model.load_state_dict(load_tensors(path))
-    except (RuntimeError, TypeError, AttributeError):
-        raise UserError(f"{path} does not fit the network that {args.script}.py builds") from None
+    return lambda pictures: read_digits(model, torch.from_numpy(pictures)[:, None])
 
 
 def predict(args, model, height=28):
     """Read the pictures that --predict names with trained weights; print a line for each."""
-    load_weights(args, model)
-
-    def classify(digits):  # (N, H, W) -> (heads, N, 10)
-        return read_digits(model, torch.from_numpy(digits)[:, None])
-
-    return reports.read_pictures(args, classify, height)
+    return photographs.read_pictures(args, trained_reader(args, model), height)
 
 
 @torch.no_grad()
@@ -511,12 +489,10 @@ def draw_inside(folder, layers, picture):
     weights = first.weight.float().cpu().numpy()
     if isinstance(first, nn.Linear):
         return reports.draw_weights(folder / "weights.png", weights, picture.shape[-2:])
-    heading = "filters of the first layer: red +, blue -"
-    reports.draw_tiles(folder / "filters.png", weights[:, 0], heading=heading, signed=True)
-    x, rows = picture[None], []
+    reports.draw_filters(folder / "filters.png", weights[:, 0])
+    x, maps = picture[None], []
     for layer in layers.eval():
         x = layer(x)
         if isinstance(layer, nn.ReLU) and x.ndim == 4:
-            maps = x[0, :16]  # (16, h, w): the first channels suffice to see what a layer keeps
-            rows.append((maps / maps.amax().clamp(min=1e-9)).cpu().float().numpy())
-    return reports.draw_layers(folder / "activations.png", picture[0].cpu().numpy(), rows)
+            maps.append(x[0].float().cpu().numpy())  # (C, h, w)
+    return reports.draw_layers(folder / "activations.png", picture[0].cpu().numpy(), maps)

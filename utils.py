@@ -11,7 +11,6 @@ import gzip
 import math
 import os
 import pickle
-import shutil
 import signal
 import struct
 import sys
@@ -21,6 +20,8 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+
+from pickles import load_plain
 
 # PyTorch's threads shall sleep while they wait for each other, instead of asking all the time: with
 # another program on one of two cores, nnet_cnn.py took over 40 s for 18,000 digits, and 5 s since.
@@ -43,6 +44,22 @@ def reason(error):
     return f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
 
 
+@contextlib.contextmanager
+def blamed_on(path, words):
+    """Make a UserError that says of a file what `words` say of any error inside the block.
+
+    For files that somebody else wrote: damage makes their readers raise nearly anything.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}") from None
+    except Exception as error:
+        raise UserError(f"{path} {words} ({reason(error)})") from None
+
+
 class Terminated(KeyboardInterrupt):
     """The system asked the process to end (SIGTERM); it is treated like Ctrl-C."""
 
@@ -58,7 +75,8 @@ def run_script(main):
             signal.signal(one, signal.SIG_IGN)  # a second Ctrl-C shall not cut the end off
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
-    sys.stdout.reconfigure(errors="backslashreplace")  # a file may have a name beyond its letters
+    if sys.stdout:  # there is none where it was closed, as by `python mlp.py >&-`
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may have letters beyond its own
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     try:
@@ -71,13 +89,27 @@ def run_script(main):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         message, status = "error: nobody reads the output any more", 2
     except OSError as error:  # a full disk, for one
-        message, status = f"error: {error.filename or 'a file'}: {error.strerror or error}", 2
+        what = error.filename or "a file could not be written"
+        message, status = f"error: {what}: {error.strerror or error}", 2
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):  # PyTorch says it so
             raise
         message, status = "error: out of memory; try a smaller --batch-size or network", 2
+    # What a file or a name says must not reach the terminal's controls, nor take a second line.
+    message = "".join(letter if letter.isprintable() else " " for letter in message)
     print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
     sys.exit(status)
+
+
+def say_less_of_ctrl_c(kind, error, trace):
+    """Say in one line that Ctrl-C came before run_script(), above all while torch was imported."""
+    if kind is KeyboardInterrupt:
+        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = say_less_of_ctrl_c
 
 
 # --------------------------------------------------------------------------------- MNIST in
@@ -101,12 +133,15 @@ def read_bytes(path, limit):
     return b"".join(pieces)
 
 
+MOST_PICTURES = 300_000  # EMNIST has 240,000 digits; as floats a gigabyte, from 300 kB of gzip
+
+
 def read_idx(path, sizes):
     """Read an IDX file of bytes: sizes (28, 28) for pictures, () for labels.
 
-    Returns uint8 (N, *sizes). Raises UserError if the file is of another kind, empty, or not of
-    the length that its header says, which is checked before memory is asked for (deflate, inside
-    gzip, packs at most 1032 bytes into one). The format stands in Datasets/README.md.
+    Returns uint8 (N, *sizes). Raises UserError if the file is of another kind, empty, longer than
+    MOST_PICTURES, or not of the length that its header says: no more than that is ever unpacked.
+    The format stands in Datasets/README.md.
     """
     start = 8 + 4 * len(sizes)
     header = read_bytes(path, start - 1)
@@ -119,8 +154,8 @@ def read_idx(path, sizes):
     if tuple(shape) != sizes:
         raise UserError(f"{path} holds pictures of {shape[0]} x {shape[1]}, not of 28 x 28")
     end = start + count * math.prod(sizes)
-    if count == 0 or end > path.stat().st_size * (1032 if path.suffix == ".gz" else 1):
-        raise UserError(f"{path} claims {count:,} entries, which does not fit its size")
+    if not 1 <= count <= MOST_PICTURES:
+        raise UserError(f"{path} claims {count:,} entries; 1 to {MOST_PICTURES:,} can be read")
     content = read_bytes(path, end)
     if len(content) != end:
         raise UserError(f"{path} is not as long as its header says; get it anew")
@@ -149,7 +184,7 @@ def read_mnist_half(folder, prefix):
 def read_course_mnist(path):
     """Read the course's mnist.pkl.gz, three (images, labels) pairs, into the form of read_mnist."""
     halves = []
-    try:
+    with blamed_on(path, "is not three pairs of arrays"):
         for images, labels in read_pickle_data(path):
             # byte / 256 in the course's file, byte / 255 in later ones; back to the bytes.
             sound = 0 <= images.min() <= images.max() <= 1 and 0 <= min(labels) <= max(labels) <= 9
@@ -157,10 +192,8 @@ def read_course_mnist(path):
                 raise ValueError("values out of range")
             levels = np.rint(images * (255 if images.max() == 1 else 256))
             pictures = levels.astype(np.uint8).reshape(len(labels), 28, 28)
-            halves.append((pictures, labels.astype(np.uint8)))
+            halves.append((pictures, labels.astype(np.uint8).reshape(len(labels))))
         (train, train_labels), (dev, dev_labels), test = halves
-    except (TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is not three pairs of arrays ({reason(error)})") from None
     return (np.concatenate([train, dev]), np.concatenate([train_labels, dev_labels])), test
 
 
@@ -174,13 +207,17 @@ def read_mnist(data_dir=DATASETS):
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name that of the IDX files with --data-dir")
     if (folder / "mnist.pkl.gz").is_file() and not list(folder.glob("*-ubyte*")):
-        return read_course_mnist(folder / "mnist.pkl.gz")
-    return read_mnist_half(folder, "train"), read_mnist_half(folder, "t10k")
+        halves = read_course_mnist(folder / "mnist.pkl.gz")
+    else:
+        halves = read_mnist_half(folder, "train"), read_mnist_half(folder, "t10k")
+    if len(halves[0][0]) < 10:
+        raise UserError(f"{folder} has {len(halves[0][0])} training pictures; 10 are the fewest")
+    return halves
 
 
 def as_floats(images):
-    """uint8 images (N, H, W) -> float32 rows (N, H * W) in [0, 1]; 255 becomes 1 exactly."""
-    return np.divide(images.reshape(len(images), -1), np.float32(255), dtype=np.float32)
+    """uint8 images -> float32 in [0, 1], the same shape; 255 becomes 1 exactly."""
+    return np.divide(images, np.float32(255), dtype=np.float32)
 
 
 def get_MNIST_data(*, data_dir=DATASETS):
@@ -188,8 +225,11 @@ def get_MNIST_data(*, data_dir=DATASETS):
 
     Pictures are float32 in [0, 1], labels int64. Raises UserError as read_mnist does.
     """
-    (train_x, train_y), (test_x, test_y) = read_mnist(data_dir)
-    return as_floats(train_x), train_y.astype(np.int64), as_floats(test_x), test_y.astype(np.int64)
+    train, test = (
+        (as_floats(images).reshape(-1, 28 * 28), labels.astype(np.int64))
+        for images, labels in read_mnist(data_dir)
+    )
+    return *train, *test
 
 
 def split_digits(args):
@@ -203,69 +243,7 @@ def split_digits(args):
     return (train_x[:split], train_y[:split]), (train_x[split:], train_y[split:]), (test_x, test_y)
 
 
-# ---------------------------------------------------------------------------------- pickles
-
-# A pickle is a program: it names functions and calls them. Those below are all that arrays of
-# numbers and plain containers need, written here so that no other can be reached; see
-# https://docs.python.org/3/library/pickle.html#restricting-globals
-
-
-def _array(array_type, shape, typecode):  # NumPy makes an empty array first and fills it later
-    return np.ndarray.__new__(np.ndarray, (0,), np.uint8)
-
-
-def _dtype(code, *_):
-    if np.dtype(code).kind not in "biufc":  # above all no objects, which could be anything
-        raise pickle.UnpicklingError(f"an array of {code}")
-    return np.dtype(code, copy=True)  # a copy, because the pickle goes on to set its byte order
-
-
-def _scalar(dtype, content):
-    return np.frombuffer(content, dtype, count=1)[0]
-
-
-def _from_buffer(content, dtype, shape, order):  # arrays in pickles of protocol 5
-    return np.frombuffer(content, dtype).reshape(shape, order=order)
-
-
-def _bytes(text, encoding):  # how Python 3 writes bytes into pickles of protocol 2
-    return text.encode("latin1")
-
-
-PICKLE_NAMES = {
-    ("numpy", "ndarray"): "ndarray",  # handed to _array, which ignores it
-    ("numpy", "dtype"): _dtype,
-    ("_codecs", "encode"): _bytes,
-}
-for _core in ("numpy.core", "numpy._core"):  # until NumPy 1.26 and since 2.0
-    PICKLE_NAMES[f"{_core}.multiarray", "_reconstruct"] = _array
-    PICKLE_NAMES[f"{_core}.multiarray", "scalar"] = _scalar
-    PICKLE_NAMES[f"{_core}.numeric", "_frombuffer"] = _from_buffer
-
-
-class PlainUnpickler(pickle.Unpickler):
-    """Builds NumPy arrays of numbers, plain containers and text, and refuses every other name."""
-
-    def find_class(self, module, name):
-        if (module, name) not in PICKLE_NAMES:
-            raise pickle.UnpicklingError(f"{module}.{name}")
-        return PICKLE_NAMES[module, name]
-
-
-class LimitedFile:
-    """A file to unpickle from that refuses to give more than `left` bytes in all."""
-
-    def __init__(self, file, left):
-        self.file, self.left = file, left
-
-    def read(self, size):
-        self.left -= size
-        if self.left < 0:
-            raise pickle.UnpicklingError("more bytes than any data set of this collection")
-        return self.file.read(size)
-
-    def readline(self):
-        return self.file.readline(1 << 16)
+# ------------------------------------------------------------------ pickles and files of arrays
 
 
 def read_pickle_data(file_name):
@@ -274,43 +252,35 @@ def read_pickle_data(file_name):
     Pickles of Python 2 are read as well. Raises UserError if the file is damaged or asks for
     anything else, for loading a pickle runs whatever its author put into it.
     """
-    try:
-        with gzip.open(file_name, "rb") as file:
-            data = PlainUnpickler(LimitedFile(file, 2 << 30), encoding="latin1").load()
-            file.read(1)  # reaches the end of the file, where gzip keeps the checksum
-            return data
-    except FileNotFoundError:
-        raise UserError(f"there is no file {file_name}") from None
-    except Exception as error:  # a damaged pickle makes the unpickler raise nearly anything
-        raise UserError(f"{file_name} is damaged, or holds more than arrays and plain containers "
-                        f"({reason(error)})") from None
+    words = "is damaged, or holds more than arrays and plain containers"
+    with blamed_on(file_name, words), gzip.open(file_name, "rb") as file:
+        data = load_plain(file)
+        file.read(1)  # reaches the end of the file, where gzip keeps the checksum
+        return data
 
 
-def check_archive(path):
-    """Raise ValueError unless a file of np.savez or torch.save is whole and no larger than it is.
+@contextlib.contextmanager
+def weights_file(path):
+    """Check a file of np.savez or torch.save, then let it be read; UserError if it is damaged.
 
-    Both are zip archives without compression: one that unpacks to more is none of theirs.
+    Both are zip archives without compression: one that unpacks to more than its size is neither's.
     """
-    with zipfile.ZipFile(path) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > Path(path).stat().st_size:
-            raise ValueError("it unpacks to more than its size")
-        if archive.testzip():
-            raise ValueError("a checksum is wrong")
+    with blamed_on(path, "is damaged or no file of weights"):
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > Path(path).stat().st_size:
+                raise ValueError("it unpacks to more than its size")
+            if archive.testzip():
+                raise ValueError("a checksum is wrong")
+        yield
 
 
 def read_arrays(path):
     """Read a file of np.savez into a dict; UserError if it is damaged or holds Python objects."""
-    try:
-        check_archive(path)
-        with np.load(path, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
+    with weights_file(path), np.load(path, allow_pickle=False) as content:
+        arrays = {name: content[name] for name in content.files}
         if not all(isinstance(array, np.ndarray) for array in arrays.values()):
             raise ValueError("an entry is no array")
         return arrays
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
-    except Exception as error:  # damage makes zipfile and NumPy raise nearly anything
-        raise UserError(f"{path} is damaged or no file of weights ({reason(error)})") from None
 
 
 def write_pickle_data(data, file_name):
@@ -417,24 +387,6 @@ def run_folder(folder):
 
 
 @contextlib.contextmanager
-def results_together(folder):
-    """Give a folder to write results into; all of them move to `folder` when the block is done.
-
-    If it fails, a full disk say, the results of an earlier run stay as they were.
-    """
-    fresh = Path(folder) / ".unfinished"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
-    try:
-        yield fresh
-        with interrupts_held():
-            for path in sorted(fresh.iterdir()):
-                path.replace(Path(folder) / path.name)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-@contextlib.contextmanager
 def saying_how_to_resume(checkpoint, history):
     """Add to a Ctrl-C (or SIGTERM) inside the block what to do to go on, if that is possible."""
     try:
@@ -442,28 +394,8 @@ def saying_how_to_resume(checkpoint, history):
     except KeyboardInterrupt as stop:
         done = f"stopped; the same command with --resume goes on after epoch {len(history)}"
         if not (checkpoint and history):
-            done = "stopped before a first epoch was complete; nothing to resume"
+            done = "stopped before there was a checkpoint; nothing to resume"
         raise type(stop)(done) from None
-
-
-def settings_of(args):
-    """Return the settings that decide how a run ends; metrics.json and the checkpoint have them."""
-    others = {"script", "output_dir", "quiet", "resume", "predict", "model", "no_plots"}
-    others |= {"show", "draw", "sweep", "check_gradients"}
-    settings = {key: value for key, value in vars(args).items() if key not in others}
-    return settings | {"data_dir": str(args.data_dir.resolve())}  # other data is another run
-
-
-def check_settings(path, old, new):
-    """Raise UserError if a checkpoint's settings are not those of the command that resumes it.
-
-    The number of epochs is one of them: the learning rate's schedule depends on it.
-    """
-    old, new = old or {}, new or {}
-    for key in sorted(set(old) | set(new)):
-        if old.get(key) != new.get(key):
-            raise UserError(f"{path} was made with {key} {old.get(key)}, not {new.get(key)}; give "
-                            "the same settings, or leave out --resume to start anew")
 
 
 # ------------------------------------------------------------------------- the command line

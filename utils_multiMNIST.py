@@ -66,23 +66,17 @@ def read_course_half(pictures_path, labels_path):
     text for numpy.loadtxt. Raises UserError if they are damaged or do not fit together.
     """
     listed = utils.read_pickle_data(pictures_path)
-    try:
+    with utils.blamed_on(pictures_path, "is not a list of 42 x 28 pictures"):
         pictures = np.empty((len(listed), 1, img_rows, img_cols), np.uint8)
         for i in range(len(listed)):
             levels = np.rint(np.asarray(listed[i], np.float64) * 256)
             if levels.shape != (img_rows, img_cols) or not 0 <= levels.min() <= levels.max() < 256:
                 raise ValueError(f"picture {i}")
             pictures[i, 0], listed[i] = levels, None  # one float64 copy, and shrinking
-    except (TypeError, ValueError, KeyError, OverflowError) as error:
-        why = utils.reason(error)
-        raise UserError(f"{pictures_path} is not a list of 42 x 28 pictures ({why})") from None
     text = utils.read_bytes(labels_path, 32 << 20)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # an empty file is a warning to loadtxt
-            labels = np.loadtxt(io.StringIO(text.decode("ascii")), ndmin=2)
-    except (ValueError, UserWarning) as error:
-        raise UserError(f"{labels_path} is damaged ({utils.reason(error)})") from None
+    with utils.blamed_on(labels_path, "is damaged"), warnings.catch_warnings():
+        warnings.simplefilter("error")  # an empty file is a warning to loadtxt
+        labels = np.loadtxt(io.StringIO(text.decode("ascii")), ndmin=2)
     if labels.shape != (2, len(pictures)):
         words = f"{labels_path} has labels {labels.shape}, but there are {len(pictures)} pictures"
         raise UserError(f"{words} in {pictures_path}; labels must be (2, {len(pictures)})")
@@ -110,11 +104,6 @@ def read_data(path_to_data_dir, use_mini_dataset):
     return read_course_half(paths[0], paths[2]), read_course_half(paths[1], paths[3]), False
 
 
-def as_floats(pictures):
-    """uint8 (N, ...) -> float32 in [0, 1], the same shape."""
-    return utils.as_floats(pictures).reshape(pictures.shape)
-
-
 def get_data(path_to_data_dir, use_mini_dataset):
     """Return X_train (40000, 1, 42, 28), y_train (2, 40000), X_test (4000, ...), y_test (2, 4000).
 
@@ -122,7 +111,7 @@ def get_data(path_to_data_dir, use_mini_dataset):
     10,000 pairs. Raises UserError if files are missing, damaged or do not fit together.
     """
     train, test, _ = read_data(path_to_data_dir, use_mini_dataset)
-    return as_floats(train[0]), train[1], as_floats(test[0]), test[1]
+    return utils.as_floats(train[0]), train[1], utils.as_floats(test[0]), test[1]
 
 
 def load_pairs(args):
@@ -142,7 +131,7 @@ def load_pairs(args):
     else:
         data["train"] = pictures[:split][: args.limit], labels[:, :split][:, : args.limit]
     moved = {
-        name: (torch.from_numpy(as_floats(x)).to(args.device),
+        name: (torch.from_numpy(utils.as_floats(x)).to(args.device),
                torch.from_numpy(y.astype(np.int64)).to(args.device))
         for name, (x, y) in data.items()
     }  # fmt: skip

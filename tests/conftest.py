@@ -74,6 +74,22 @@ def as_program(monkeypatch, capsys):
     return call
 
 
+def figures_drawn(monkeypatch):
+    """Catch every figure that save_figure would write."""
+    from matplotlib.figure import Figure
+
+    caught = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: caught.append(figure))
+    return caught
+
+
+def chances_of(readings, sureness):
+    """Probabilities (1, N, 10) of which the reading has the given one."""
+    chances = np.full((len(readings), 10), 0.0)
+    chances[np.arange(len(readings)), readings] = sureness
+    return chances[None]
+
+
 RUN_FILES = {
     "model.pt", "checkpoint.pt", "metrics.json", "history.csv",
     "learning_curves.png", "confusion_matrix.png", "mistakes.png",

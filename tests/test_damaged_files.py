@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import neural_nets
 import nnet_fc
+import photographs
 import reports
 import train_utils
 import utils
@@ -137,10 +138,10 @@ def kinds(tmp_path_factory):
         "arrays": ("m.npz", tiny_arrays(), damaged, neural_nets.load_model),
         "arrays inside zip": ("m.npz", tiny_arrays(), inside_zip, neural_nets.load_model),
         "metrics": ("metrics.json", metrics, damaged, read_settings),
-        "PNG": ("x.png", picture_bytes("png"), damaged, reports.read_picture),
-        "JPEG": ("x.jpg", picture_bytes("jpeg"), damaged, reports.read_picture),
-        "GIF": ("x.gif", picture_bytes("gif"), damaged, reports.read_picture),
-        "TIFF": ("x.tiff", picture_bytes("tiff"), damaged, reports.read_picture),
+        "PNG": ("x.png", picture_bytes("png"), damaged, photographs.read_picture),
+        "JPEG": ("x.jpg", picture_bytes("jpeg"), damaged, photographs.read_picture),
+        "GIF": ("x.gif", picture_bytes("gif"), damaged, photographs.read_picture),
+        "TIFF": ("x.tiff", picture_bytes("tiff"), damaged, photographs.read_picture),
     }
 
 

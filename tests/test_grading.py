@@ -172,7 +172,7 @@ def test_arguments_are_joined_only_where_they_must():
     (["--submission=/no/such/folder"], "there is no such folder"),
     (["--submission=."], "none of neural_nets.py"),
 ])  # fmt: skip
-def test_bad_options_get_one_line(tmp_path, pytestconfig, monkeypatch, options, words):
+def test_bad_options_get_one_line(tmp_path, monkeypatch, options, words):
     monkeypatch.chdir(tmp_path)
     chosen = dict(option.removeprefix("--").split("=") for option in options)
     config = SimpleNamespace(getoption=chosen.get, addinivalue_line=lambda *_: None)

@@ -1,13 +1,13 @@
-"""reports.py: the figures of a run, its plots, and photographs that become digits."""
+"""reports.py: the figures of a run, its plots, and its files."""
 
 import json
-import types
+import os
 
 import numpy as np
 import pytest
 
 import reports
-from utils import UserError
+from tests.conftest import chances_of, figures_drawn
 
 
 def test_metrics_and_history_can_be_read_back(tmp_path):
@@ -52,25 +52,6 @@ def test_the_interval_is_wilsons():
 
 
 # -------------------------------------------------------------------------------------- plots
-
-GREYS = np.linspace(0, 1, 10)
-
-
-def figures_drawn(monkeypatch):
-    """Catch every figure that save_figure would write."""
-    from matplotlib.figure import Figure
-
-    caught = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: caught.append(figure))
-    return caught
-
-
-def chances_of(readings, sureness):
-    """Probabilities (1, N, 10) of which the reading has the given one."""
-    chances = np.full((len(readings), 10), 0.0)
-    chances[np.arange(len(readings)), readings] = sureness
-    return chances[None]
-
 
 def test_mistakes_are_sorted_by_how_sure_they_were(tmp_path, monkeypatch):
     caught = figures_drawn(monkeypatch)
@@ -123,129 +104,29 @@ def test_learning_curves_mark_the_chosen_epoch_and_both_heads(tmp_path, monkeypa
     ]  # fmt: skip
 
 
-# -------------------------------------------------------------------- photographs into digits
+def test_layers_show_their_first_maps_each_layer_on_a_scale_of_its_own(tmp_path, monkeypatch):
+    caught = figures_drawn(monkeypatch)
+    maps = np.arange(20.0)[:, None, None] * np.ones((3, 2))
+    reports.draw_layers(tmp_path / "a.png", np.eye(4), [maps, 0 * maps[:5]])
+    rows = np.reshape(caught[0].axes, (3, 16))
+    assert rows[1, 0].get_title(loc="left") == "layer 1, 3 x 2"
+    assert [len(axis.images) for axis in rows[2]] == [1] * 5 + [0] * 11
+    drawn = [axis.images[0] for axis in rows[1]]
+    assert [image.get_array().max() for image in drawn] == list(range(16))
+    assert {image.get_clim() for image in drawn} == {(0, 15)}
 
 
-def drawn_seven(size=120, thick=10):
-    """A 7 as ink (size, size), from 0 to 1, off the middle."""
-    ink = np.zeros((size, size), np.float32)
-    ink[20 : 20 + thick, 15:75] = 1
-    for row in range(20, 100):
-        column = 70 - (row - 20) // 2
-        ink[row, column : column + thick] = 1
-    return ink
+# ------------------------------------------------------------------------- the end of a run
 
 
-PAPERS = {
-    "dark on white": lambda ink: 1 - ink,
-    "light on black": lambda ink: ink,
-    "weak pencil": lambda ink: 0.9 - 0.25 * ink,
-    "lit from the left": lambda ink: np.linspace(0.95, 0.45, 120)[None] * (1 - 0.8 * ink),
-    "noisy": lambda ink: 0.8 - 0.6 * ink + np.random.default_rng(0).normal(0, 0.02, ink.shape),
-    "dusty": lambda ink: 1 - np.maximum(ink, np.pad(np.ones((2, 2)), ((110, 8), (5, 113)))),
-}
-
-
-@pytest.mark.parametrize("paper", PAPERS)
-def test_a_digit_takes_mnists_form_whatever_the_paper(paper):
-    digit = reports.normalise(PAPERS[paper](drawn_seven()).astype(np.float32))
-    assert digit.shape == (28, 28) and digit.dtype == np.float32
-    rows, columns = np.nonzero(digit > 0.3)
-    assert np.ptp(rows) + 1 == 20  # the longer side fills the box of 20 x 20
-    assert np.ptp(columns) + 1 == pytest.approx(20 * 65 / 80, abs=1.1)  # the proportions are kept
-    mass = digit.sum()
-    place = np.arange(28)
-    assert (digit.sum(1) * place).sum() / mass == pytest.approx(14, abs=0.51)
-    assert (digit.sum(0) * place).sum() / mass == pytest.approx(14, abs=0.51)
-    assert digit.max() > 0.95 and digit[0].max() == 0
-    clean = reports.normalise(1 - drawn_seven())
-    assert np.abs(digit - clean).mean() < 0.02
-
-
-def test_two_digits_fill_the_taller_picture():
-    digit = reports.normalise(1 - np.vstack([drawn_seven()] * 2), height=42)
-    assert digit.shape == (42, 28)
-    rows, columns = np.nonzero(digit > 0.3)
-    assert np.ptp(rows) + 1 == 34 and np.ptp(columns) + 1 <= 20
-
-
-@pytest.mark.parametrize("size", [(1, 1), (2, 50), (28, 28), (300, 200)])
-def test_a_blank_page_is_blank(size):
-    rows, columns = size
-    noise = np.random.default_rng(0).normal(0, 0.015, size)
-    for page in (np.ones(size), np.zeros(size), 0.7 + noise,
-                 np.linspace(0.4, 0.9, columns)[None] + np.zeros(size)):  # fmt: skip
-        assert reports.normalise(page.astype(np.float32)) is None
-
-
-def save(image, path, **options):
-    image.save(path, **options)
-    return path
-
-
-def test_every_kind_of_picture_gives_the_same_digit(tmp_path):
-    from PIL import Image
-
-    ink = drawn_seven()
-    grey = Image.fromarray(np.uint8(255 - 255 * ink))
-    blue = Image.composite(Image.new("RGB", grey.size, (20, 40, 160)),
-                           Image.new("RGB", grey.size, "white"),
-                           Image.fromarray(np.uint8(255 * ink)))  # fmt: skip
-    clear, chalk = (Image.new("RGBA", grey.size, colour) for colour in ("black", "white"))
-    for image in (clear, chalk):
-        image.putalpha(Image.fromarray(np.uint8(255 * ink)))
-    turned = Image.fromarray(np.rot90(np.asarray(grey)))
-    exif = turned.getexif()
-    exif[0x0112] = 6  # "turn me by 90 degrees clockwise", as telephones write it
-    kinds = {
-        "grey.png": (grey, {}), "one.png": (grey.convert("1"), {}), "blue.png": (blue, {}),
-        "palette.gif": (blue.convert("P"), {}), "clear.png": (clear, {}), "chalk.png": (chalk, {}),
-        "photo.jpg": (blue, {"quality": 90}), "sixteen.png": (
-            Image.fromarray(np.asarray(grey).astype(np.uint16) * 257), {}),
-        "turned.jpg": (turned, {"exif": exif, "quality": 95}), "x.webp": (blue, {}),
-        "x.bmp": (grey, {}), "x.tiff": (blue, {}), "cmyk.jpg": (blue.convert("CMYK"), {}),
-    }  # fmt: skip
-    expected = reports.normalise(1 - ink)
-    for name, (image, options) in kinds.items():
-        digit = reports.normalise(reports.read_picture(save(image, tmp_path / name, **options)))
-        assert digit is not None and np.abs(digit - expected).mean() < 0.02, name
-
-
-def huge_png():
-    """A PNG of 60,000 x 60,000 pixels that is 100 bytes long."""
-    import struct
-    import zlib
-
-    def chunk(kind, data):
-        crc = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + crc
-
-    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
-    packed = zlib.compress(bytes(1000))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed)
-
-
-@pytest.mark.parametrize(("content", "words"), [
-    (None, "no picture"), (b"", "cannot|no picture"), (b"I am text", "no picture"),
-    (huge_png(), "too large|exceeds limit"),
-])  # fmt: skip
-def test_what_is_no_picture_is_refused(tmp_path, content, words):
-    path = tmp_path / "x.png"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(UserError, match=words) as error:
-        reports.read_picture(path)
-    assert "x.png" in str(error.value) and "\n" not in str(error.value)
-
-
-def test_one_bad_picture_does_not_spoil_the_others(tmp_path, capsys):
-    from PIL import Image
-
-    good = save(Image.fromarray(np.uint8(255 - 255 * drawn_seven())), tmp_path / "good.png")
-    blank = save(Image.new("L", (50, 50), 255), tmp_path / "blank.png")
-    args = types.SimpleNamespace(predict=[tmp_path / "no.png", good, blank], show=False,
-                                 output_dir=tmp_path / "out", script="nnet_fc")  # fmt: skip
-    with pytest.raises(UserError, match=r"no\.png"):
-        reports.read_pictures(args, lambda digits: chances_of([7], [0.998])[None, 0])
-    assert capsys.readouterr().out == f"{good}: 7 (99.8%)\n{blank}: blank, no ink found\n"
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["readings.png"]
+def test_results_replace_earlier_ones_all_or_none(tmp_path):
+    (tmp_path / "metrics.json").write_text("old")
+    with pytest.raises(OSError), reports.results_together(tmp_path) as folder:
+        (folder / "metrics.json").write_text("new")
+        raise OSError("disk full")
+    assert (tmp_path / "metrics.json").read_text() == "old"
+    with reports.results_together(tmp_path) as folder:
+        (folder / "metrics.json").write_text("new")
+        (folder / "history.csv").write_text("rows")
+    assert (tmp_path / "metrics.json").read_text() == "new"
+    assert sorted(os.listdir(tmp_path)) == ["history.csv", "metrics.json"]

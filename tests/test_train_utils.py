@@ -375,18 +375,6 @@ def test_each_motion_stays_within_its_bounds():
     assert 0.7 < leant[:, 1].abs().max() <= 0.82
 
 
-def test_elastic_displacement_has_the_size_that_it_says():
-    """Seen through pictures whose grey is their row or column: the change is the displacement."""
-    torch.manual_seed(0)
-    ramp = torch.arange(42.0)[:, None].expand(42, 28)
-    for picture in (ramp, torch.arange(28.0).expand(42, 28)):
-        x = picture.expand(300, 1, 42, 28).contiguous()
-        moved = train_utils.random_warp(x, rotation=0, scale=0, shear=0, shift=0, elastic=0.8) - x
-        inner = moved[:, :, 6:-6, 6:-6]  # at the rim the ramp runs out of the picture
-        assert 0.45 < inner.std() < 0.85 and abs(inner.mean()) < 0.02
-        assert (inner[..., 1:] - inner[..., :-1]).std() < 0.35  # neighbours move together
-
-
 # ------------------------------------------------------------------------------- checkpoints
 
 
@@ -440,7 +428,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_others(tmp_path):
 
 def test_resuming_with_other_settings_names_the_setting(tmp_path):
     run(tmp_path / "a.pt", 1, settings={"lr": 0.1, "seed": 1})
-    with pytest.raises(UserError, match=r"made with lr 0\.1, not 0\.2"):
+    with pytest.raises(UserError, match=r"^\S+a\.pt was made with lr 0\.1, not 0\.2"):
         run(tmp_path / "a.pt", 1, resume=True, settings={"lr": 0.2, "seed": 1})
 
 

@@ -13,9 +13,101 @@ import tracemalloc
 import numpy as np
 import pytest
 
+import pickles
 import utils
-from tests.conftest import ROOT, write_idx, write_mnist
+from tests.conftest import ROOT, run_script, write_idx, write_mnist
 from utils import UserError
+
+# -------------------------------------------------------------------------------- the program
+
+
+def raising(error):
+    def main():
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(("error", "status", "line"), [
+    (UserError("the cat\nsat \x1b[2J"), 2, "error: the cat sat  [2J"),  # no new line, no controls
+    (OSError(28, "No space left"), 2, "error: a file could not be written: No space left"),
+    (OSError(13, "Permission denied", "x.csv"), 2, "error: x.csv: Permission denied"),
+    (MemoryError(), 2, "error: out of memory; try a smaller --batch-size or network"),
+    (RuntimeError("can't allocate memory"), 2, "error: out of memory; try a smaller --batch-size "
+                                               "or network"),
+    (KeyboardInterrupt(), 130, "interrupted"),
+    (utils.Terminated("stopped"), 143, "stopped"),
+])  # fmt: skip
+def test_an_end_that_is_no_defect_takes_one_line(as_program, error, status, line):
+    assert as_program(raising(error), "mlp.py") == (status, "", f"mlp.py: {line}\n")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), TypeError("no number")])
+def test_a_defect_keeps_its_traceback(as_program, error):
+    with pytest.raises(type(error)):
+        as_program(raising(error), "mlp.py")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_does_not_cut_the_end_off(as_program, number, status):
+    done = []
+
+    def main():
+        try:
+            signal.raise_signal(number)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+            done.append("tidied up")
+
+    assert as_program(main, "mlp.py")[0] == status and done
+
+
+def test_a_name_beyond_the_letters_of_the_output_is_printed(as_program):
+    name = os.fsdecode(b"\xff.png")
+    assert as_program(lambda: print(name), "mlp.py") == (0, "\\udcff.png\n", "")
+
+
+def program(code, prefix="", **more):
+    """Run code as the main() of a program that prints, in a shell where prefix comes before it."""
+    text = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv = ['mlp.py']; import utils\n"
+            f"{code}")  # fmt: skip
+    return subprocess.run([sys.executable, "-c", text], stderr=subprocess.PIPE, text=True, **more)
+
+
+def test_a_reader_that_goes_away_is_no_traceback():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = program("utils.run_script(lambda: print('x' * 100_000))", stdout=writing)
+    os.close(writing)
+    assert done.returncode == 2
+    assert done.stderr == "mlp.py: error: nobody reads the output any more\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes the output as a shell does")
+def test_a_closed_output_is_no_traceback():
+    done = program("utils.run_script(lambda: print('x'))", preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_ctrl_c_while_torch_is_imported_takes_one_line(tmp_path):
+    """In place of torch stands a file during whose import Ctrl-C comes."""
+    (tmp_path / "torch.py").write_text("import signal; signal.raise_signal(signal.SIGINT)")
+    done = run_script("mlp.py", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done.returncode in (130, -signal.SIGINT)  # which a shell calls 130 too
+    assert done.stderr == "mlp.py: interrupted\n"
+
+
+def test_a_defect_while_importing_keeps_its_traceback(tmp_path):
+    (tmp_path / "torch.py").write_text("1 / 0")
+    done = run_script("mlp.py", env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 1 and "ZeroDivisionError" in done.stderr.splitlines()[-1]
+
+
+def test_the_reason_of_an_error_is_cut_to_a_line():
+    assert utils.reason(ValueError("one\n two")) == "ValueError: one two"
+    assert len(utils.reason(ValueError("x" * 10**6))) < 120
+
 
 # ------------------------------------------------------------------------------ reading MNIST
 
@@ -65,9 +157,16 @@ def test_the_courses_pickle_gives_the_same_digits(tmp_path, mnist, divisor, prot
     assert np.array_equal(train_labels, labels[:60]) and np.array_equal(test_labels, labels[60:80])
 
 
+def test_labels_of_the_courses_pickle_may_stand_in_a_column(tmp_path):
+    pairs = [(np.zeros((5, 784)), np.arange(5)[:, None])] * 3
+    utils.write_pickle_data(pairs, tmp_path / "mnist.pkl.gz")
+    assert utils.read_mnist(tmp_path)[1][1].tolist() == [0, 1, 2, 3, 4]
+
+
 def test_the_courses_pickle_with_something_else_in_it_is_refused(tmp_path):
     for content in ([1, 2, 3], [(np.full((2, 784), 2.0), np.zeros(2))] * 3, {"a": 1},
-                    [(np.zeros((2, 784)), np.array([1, 11]))] * 3):  # fmt: skip
+                    [(np.zeros((2, 784)), np.array([1, 11]))] * 3,
+                    [([[0.0] * 784], [1])] * 3):  # fmt: skip
         utils.write_pickle_data(content, tmp_path / "mnist.pkl.gz")
         with pytest.raises(UserError, match=r"mnist\.pkl\.gz is not three pairs"):
             utils.read_mnist(tmp_path)
@@ -129,6 +228,19 @@ def test_a_file_that_unpacks_to_gigabytes_takes_no_memory(tmp_path):
     tracemalloc.stop()
 
 
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(UserError, match=f"cannot read {tmp_path}: "):
+        utils.read_bytes(tmp_path, 10)  # a folder
+
+
+def test_a_data_set_without_a_tenth_is_refused(tmp_path):
+    with pytest.raises(UserError, match="d has 9 training pictures; 10 are the fewest"):
+        utils.read_mnist(write_mnist(tmp_path / "d", 9, 5))
+    utils.write_pickle_data([(np.zeros((2, 784)), np.zeros(2))] * 3, tmp_path / "mnist.pkl.gz")
+    with pytest.raises(UserError, match="has 4 training pictures"):
+        utils.read_mnist(tmp_path)
+
+
 # ------------------------------------------------------------------------------------ pickles
 
 
@@ -164,8 +276,10 @@ HOSTILE = {
     "builtins.getattr": b"cbuiltins\ngetattr\n(cnumpy\nndarray\nS'tofile'\ntR.",
     "numpy.load": b"cnumpy\nload\n(S'{}'\ntR.",
     "objects in an array": pickle.dumps(np.array([{}, None], dtype=object)),
-    "an array by its constructor": b"cnumpy\nndarray\n((I100000000000\ntt R.",
+    "an array by its constructor": b"cnumpy\nndarray\n((I1000\nttR.",
     "a huge string": b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40),
+    "a huge array of bytes": b"\x80\x05\x96" + struct.pack("<Q", 3 << 30) + b"x.",
+    "an endless number": b"I" + b"1" * 100_000 + b"\n.",
 }
 
 
@@ -177,6 +291,69 @@ def test_a_hostile_pickle_is_refused_and_runs_nothing(tmp_path, name):
     with pytest.raises(UserError, match=r"evil\.pkl\.gz"):
         utils.read_pickle_data(path)
     assert not trace.exists()
+
+
+def array_with_type_state(state):
+    """A pickle of [array] whose type, float64, is given this state before the array uses it."""
+
+    class Type:
+        def __reduce__(self):
+            return np.dtype, ("f8", False, True), state
+
+    class Array:
+        def __reduce__(self):
+            make = np.zeros(0).__reduce__()[0]
+            return make, (np.ndarray, (0,), b"b"), (1, (2,), Type(), False, bytes(16))
+
+    return pickle.dumps([Array()], protocol=4)
+
+
+@pytest.mark.parametrize("state", [
+    (3, "<", None, None, None, -1, -1, 1),  # the elements are pointers to objects
+    (3, "<", (np.dtype("f8"), (1000,)), None, None, -1, -1, 0),  # each is 1000 numbers long
+    (3, "<", None, ("far",), {"far": (np.dtype("f8"), 800_000)}, -1, -1, 0),  # and lies elsewhere
+])  # fmt: skip
+def test_a_hostile_type_shows_no_other_memory(tmp_path, state):
+    path = tmp_path / "evil.pkl.gz"
+    path.write_bytes(gzip.compress(array_with_type_state(state)))
+    (array,) = utils.read_pickle_data(path)
+    kind = array.dtype
+    assert (kind.hasobject, kind.subdtype, kind.names, kind.itemsize) == (False, None, None, 8)
+    assert array.tolist() == [0, 0]
+
+
+def test_an_array_takes_no_memory_before_its_content(tmp_path):
+    text = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I100000000000\ntS'b'\ntR."
+    (tmp_path / "empty.pkl.gz").write_bytes(gzip.compress(text))
+    assert utils.read_pickle_data(tmp_path / "empty.pkl.gz").size == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
+def test_ten_bytes_of_pickle_take_no_gigabytes(tmp_path):
+    """The unpickler in C would make room for as many remembered objects as a number claims."""
+    (tmp_path / "memo.pkl.gz").write_bytes(gzip.compress(b"\x80\x04]r\0\0\0\4."))
+    check = (f"import utils; print(utils.read_pickle_data({str(tmp_path / 'memo.pkl.gz')!r}),"
+             "open('/proc/self/status').read().split('VmHWM:')[1].split()[0])")  # fmt: skip
+    out = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True)
+    value, kilobytes = out.stdout.split()
+    assert value == "[]" and int(kilobytes) < 300_000
+
+
+FRAME = b"\x95" + struct.pack("<Q", 50_000)
+
+
+@pytest.mark.parametrize("content", [
+    pickle.dumps(bytes(50_000), 3), b"]" * 50_000, b"\x80\x04" + FRAME + b"]" * 50_000,
+    b"I1\n" * 50_000,
+], ids=["long", "many pieces", "many pieces in a frame", "many lines"])  # fmt: skip
+def test_a_pickle_that_unpacks_to_gigabytes_is_left(tmp_path, monkeypatch, content):
+    """In small: at most 20,000 bytes, of files that would unpack to 50,000 and more."""
+    monkeypatch.setattr(pickles, "MOST_PICKLED", 20_000)
+    utils.write_pickle_data([1, "two"], tmp_path / "a.pkl.gz")
+    assert utils.read_pickle_data(tmp_path / "a.pkl.gz") == [1, "two"]
+    (tmp_path / "bomb.pkl.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(UserError, match=r"bomb\.pkl\.gz .*more than any data set"):
+        utils.read_pickle_data(tmp_path / "bomb.pkl.gz")
 
 
 def test_missing_and_damaged_pickles_are_named(tmp_path):
@@ -262,19 +439,6 @@ def test_a_file_can_be_written_from_another_thread(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"x"
 
 
-def test_results_replace_earlier_ones_all_or_none(tmp_path):
-    (tmp_path / "metrics.json").write_text("old")
-    with pytest.raises(OSError), utils.results_together(tmp_path) as folder:
-        (folder / "metrics.json").write_text("new")
-        raise OSError("disk full")
-    assert (tmp_path / "metrics.json").read_text() == "old"
-    with utils.results_together(tmp_path) as folder:
-        (folder / "metrics.json").write_text("new")
-        (folder / "history.csv").write_text("rows")
-    assert (tmp_path / "metrics.json").read_text() == "new"
-    assert sorted(os.listdir(tmp_path)) == ["history.csv", "metrics.json"]
-
-
 def test_two_runs_cannot_share_a_folder_at_once(tmp_path):
     hold = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); import utils\n"
             f"with utils.run_folder({str(tmp_path)!r}):\n print('held', flush=True); input()")
@@ -294,10 +458,3 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     with (pytest.raises(UserError, match="cannot write to .*file"),
           utils.run_folder(tmp_path / "file" / "run")):  # fmt: skip
         pass
-
-
-def test_utils_imports_neither_torch_nor_matplotlib():
-    heavy = "('torch', 'matplotlib', 'scipy', 'PIL')"
-    check = f"import sys, utils, reports; print([m for m in {heavy} if m in sys.modules])"
-    out = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True)
-    assert out.stdout == "[]\n"

@@ -1,0 +1,152 @@
+"""photographs.py: every kind of picture becomes an MNIST digit, and what is none is refused."""
+
+import types
+
+import numpy as np
+import pytest
+
+import photographs
+from tests.conftest import chances_of, figures_drawn
+from utils import UserError
+
+
+def drawn_seven(size=120, thick=10):
+    """A 7 as ink (size, size), from 0 to 1, off the middle."""
+    ink = np.zeros((size, size), np.float32)
+    ink[20 : 20 + thick, 15:75] = 1
+    for row in range(20, 100):
+        column = 70 - (row - 20) // 2
+        ink[row, column : column + thick] = 1
+    return ink
+
+
+PAPERS = {
+    "dark on white": lambda ink: 1 - ink,
+    "light on black": lambda ink: ink,
+    "weak pencil": lambda ink: 0.9 - 0.25 * ink,
+    "lit from the left": lambda ink: np.linspace(0.95, 0.45, 120)[None] * (1 - 0.8 * ink),
+    "noisy": lambda ink: 0.8 - 0.6 * ink + np.random.default_rng(0).normal(0, 0.02, ink.shape),
+    "dusty": lambda ink: 1 - np.maximum(ink, np.pad(np.ones((2, 2)), ((110, 8), (5, 113)))),
+}
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_digit_takes_mnists_form_whatever_the_paper(paper):
+    digit = photographs.normalise(PAPERS[paper](drawn_seven()).astype(np.float32))
+    assert digit.shape == (28, 28) and digit.dtype == np.float32
+    rows, columns = np.nonzero(digit > 0.3)
+    assert np.ptp(rows) + 1 == 20  # the longer side fills the box of 20 x 20
+    assert np.ptp(columns) + 1 == pytest.approx(20 * 65 / 80, abs=1.1)  # the proportions are kept
+    mass = digit.sum()
+    place = np.arange(28)
+    assert (digit.sum(1) * place).sum() / mass == pytest.approx(14, abs=0.51)
+    assert (digit.sum(0) * place).sum() / mass == pytest.approx(14, abs=0.51)
+    assert digit.max() > 0.95 and digit[0].max() == 0
+    clean = photographs.normalise(1 - drawn_seven())
+    assert np.abs(digit - clean).mean() < 0.02
+
+
+def test_two_digits_fill_the_taller_picture():
+    digit = photographs.normalise(1 - np.vstack([drawn_seven()] * 2), height=42)
+    assert digit.shape == (42, 28)
+    rows, columns = np.nonzero(digit > 0.3)
+    assert np.ptp(rows) + 1 == 34 and np.ptp(columns) + 1 <= 20
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 50), (28, 28), (300, 200)])
+def test_a_blank_page_is_blank(size):
+    rows, columns = size
+    noise = np.random.default_rng(0).normal(0, 0.015, size)
+    for page in (np.ones(size), np.zeros(size), 0.7 + noise,
+                 np.linspace(0.4, 0.9, columns)[None] + np.zeros(size)):  # fmt: skip
+        assert photographs.normalise(page.astype(np.float32)) is None
+
+
+def save(image, path, **options):
+    image.save(path, **options)
+    return path
+
+
+def test_every_kind_of_picture_gives_the_same_digit(tmp_path):
+    from PIL import Image
+
+    ink = drawn_seven()
+    grey = Image.fromarray(np.uint8(255 - 255 * ink))
+    blue = Image.composite(Image.new("RGB", grey.size, (20, 40, 160)),
+                           Image.new("RGB", grey.size, "white"),
+                           Image.fromarray(np.uint8(255 * ink)))  # fmt: skip
+    clear, chalk = (Image.new("RGBA", grey.size, colour) for colour in ("black", "white"))
+    for image in (clear, chalk):
+        image.putalpha(Image.fromarray(np.uint8(255 * ink)))
+    turned = Image.fromarray(np.rot90(np.asarray(grey)))
+    exif = turned.getexif()
+    exif[0x0112] = 6  # "turn me by 90 degrees clockwise", as telephones write it
+    kinds = {
+        "grey.png": (grey, {}), "one.png": (grey.convert("1"), {}), "blue.png": (blue, {}),
+        "palette.gif": (blue.convert("P"), {}), "clear.png": (clear, {}), "chalk.png": (chalk, {}),
+        "photo.jpg": (blue, {"quality": 90}), "sixteen.png": (
+            Image.fromarray(np.asarray(grey).astype(np.uint16) * 257), {}),
+        "turned.jpg": (turned, {"exif": exif, "quality": 95}), "x.webp": (blue, {}),
+        "x.bmp": (grey, {}), "x.tiff": (blue, {}), "cmyk.jpg": (blue.convert("CMYK"), {}),
+    }  # fmt: skip
+    expected = photographs.normalise(1 - ink)
+    for name, (image, options) in kinds.items():
+        path = save(image, tmp_path / name, **options)
+        digit = photographs.normalise(photographs.read_picture(path))
+        assert digit is not None and np.abs(digit - expected).mean() < 0.02, name
+
+
+def huge_png(side):
+    """A PNG of `side` x `side` pixels that is 100 bytes long."""
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        crc = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + crc
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    packed = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed)
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (None, "no file"), (b"", "cannot|no picture"), (b"I am text", "no picture"),
+    (huge_png(10001), r"^\S+x\.png is too large \(10001 x"), (huge_png(60000), "exceeds limit"),
+])  # fmt: skip
+def test_what_is_no_picture_is_refused(tmp_path, content, words):
+    path = tmp_path / "x.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=words) as error:
+        photographs.read_picture(path)
+    assert "x.png" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_one_bad_picture_does_not_spoil_the_others(tmp_path, capsys):
+    from PIL import Image
+
+    good = save(Image.fromarray(np.uint8(255 - 255 * drawn_seven())), tmp_path / "good.png")
+    blank = save(Image.new("L", (50, 50), 255), tmp_path / "blank.png")
+    args = types.SimpleNamespace(predict=[tmp_path / "no.png", good, blank], show=False,
+                                 output_dir=tmp_path / "out", script="nnet_fc")  # fmt: skip
+    with pytest.raises(UserError, match=r"no\.png"):
+        photographs.read_pictures(args, lambda digits: chances_of([7], [0.998])[None, 0])
+    assert capsys.readouterr().out == f"{good}: 7 (99.8%)\n{blank}: blank, no ink found\n"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["readings.png"]
+
+
+def test_a_reading_is_drawn_beside_what_was_read(tmp_path, monkeypatch):
+    caught = figures_drawn(monkeypatch)
+    originals, digits = [np.ones((9, 7)), np.zeros((5, 8))], np.zeros((2, 42, 28))
+    chances = np.concatenate([chances_of([3, 1], 0.9), chances_of([0, 8], 0.75)])  # (2, 2, 10)
+    photographs.draw_readings(tmp_path / "r.png", originals, digits, chances)
+    rows = np.reshape(caught[0].axes, (2, 4))
+    for row, original, wanted in zip(rows, originals, [(3, 0), (1, 8)], strict=True):
+        assert np.array_equal(row[0].images[0].get_array(), original)
+        assert row[1].images[0].get_array().shape == (42, 28)
+        for axis, digit, height in zip(row[2:], wanted, (90, 75), strict=True):
+            bars = axis.patches
+            assert [bar.get_height() for bar in bars] == [height * (n == digit) for n in range(10)]
+            colours = [bar.get_facecolor() for bar in bars]
+            assert [n for n in range(10) if colours.count(colours[n]) == 1] == [digit]
