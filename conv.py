@@ -22,6 +22,7 @@ LEARNING_RATE = 0.2  # the highest of the schedule
 MOMENTUM = 0.9
 WARP = {"rotation": 5.0, "scale": 0.05, "shear": 0.05, "shift": 1.0}
 AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than one epoch
+NUDGE = 0.5
 
 
 class CNN(nn.Module):
@@ -67,7 +68,7 @@ def main(argv=None):
         )  # fmt: skip
         history = train_utils.train(
             args, folder, model, batches, data["dev"],
-            schedule=train_utils.one_cycle, averaging=AVERAGING,
+            schedule=train_utils.one_cycle, averaging=AVERAGING, nudged=NUDGE,
         )  # fmt: skip
         return train_utils.finish_run(
             args, folder, model, model.trunk, batches, history, data["test"]

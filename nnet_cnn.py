@@ -19,11 +19,12 @@ import photographs
 import reports
 import train_utils
 
-EPOCHS = 40  # of 5 s each; 15 epochs read 99.60 % of dev, 40 read 99.65 % (one seed)
+EPOCHS = 30
 BATCH_SIZE = 128
 LEARNING_RATE = 0.2  # the highest of the schedule
 MOMENTUM = 0.9
 AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than one epoch
+NUDGE = 0.5
 
 
 def build_model():
@@ -122,7 +123,7 @@ def main(argv=None):
         )
         history = train_utils.train(
             args, folder, model, batches, data["dev"],
-            schedule=train_utils.one_cycle, averaging=AVERAGING,
+            schedule=train_utils.one_cycle, averaging=AVERAGING, nudged=NUDGE,
         )  # fmt: skip
         return train_utils.finish_run(
             args, folder, model, model, batches, history, data["test"]
