@@ -69,7 +69,7 @@ class PlainUnpickler(pickle._Unpickler):
         if isinstance(made, np.dtype):
             made.__setstate__((3, state[1], None, None, None, -1, -1, 0))
         else:
-            np.ndarray.__setstate__(made, state)
+            made.__setstate__(state)
 
     def frame(self):
         """Skip the length of a frame: read in one piece, it would hide what is read from it."""
@@ -100,8 +100,9 @@ class LimitedFile:
         return self.file.read(size)
 
     def readline(self):
-        self.read(0)
-        return self.file.readline(1 << 16)  # for numbers in old pickles
+        line = self.file.readline(1 << 16)  # old pickles write numbers and names so
+        self.left -= len(line)
+        return line
 
 
 def load_plain(file):

@@ -470,6 +470,8 @@ def trained_reader(args, model):
     path = reports.find_model(args, "model.pt")
     with utils.blamed_on(path, f"does not fit the network that {args.script}.py builds"):
         model.load_state_dict(load_tensors(path))
+        if not all(torch.isfinite(values).all() for values in model.state_dict().values()):
+            raise ValueError("a weight is no number")
     return lambda pictures: read_digits(model, torch.from_numpy(pictures)[:, None])
 
 
