@@ -290,8 +290,6 @@ def load_tensors(path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of what it refuses
             return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
     except Exception as error:  # damage makes torch.load raise nearly anything
         why = utils.reason(error)
         raise UserError(f"{path} is damaged or no file of weights ({why})") from None

@@ -363,8 +363,6 @@ def read_arrays(path):
         if not all(isinstance(array, np.ndarray) for array in arrays.values()):
             raise ValueError("an entry is no array")
         return arrays
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
     except Exception as error:  # damage makes zipfile and NumPy raise nearly anything
         raise UserError(f"{path} is damaged or no file of weights ({reason(error)})") from None
 

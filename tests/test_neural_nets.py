@@ -4,6 +4,7 @@ import inspect
 import json
 import math
 import re
+import signal
 import subprocess
 import sys
 import types
@@ -648,6 +649,52 @@ def test_a_checkpoint_with_another_record_is_refused(run, tmp_path, record):
     np.savez(tmp_path / "checkpoint.npz", **arrays)
     with pytest.raises(UserError, match=r"checkpoint\.npz"):
         neural_nets.main([*options[:-1], str(tmp_path), "--resume", "--quiet"])
+
+
+@pytest.mark.parametrize("history", [[{}], 1, [{"epoch": 1}], "huge", "deep"])
+def test_a_checkpoint_with_another_history_is_refused(run, tmp_path, history):
+    options, folder, _ = run
+    arrays = arrays_of(folder / "checkpoint.npz")
+    record = json.loads(arrays["record"].item())
+    if history == "huge":
+        record["history"][0]["lr"] = 10**400
+    elif history != "deep":
+        record["history"] = history
+    text = "[" * 100_000 if history == "deep" else json.dumps(record)
+    np.savez(tmp_path / "checkpoint.npz", **arrays | {"record": np.array(text)})
+    with pytest.raises(UserError, match=r"checkpoint\.npz is no checkpoint"):
+        neural_nets.main([*options[:-1], str(tmp_path), "--resume", "--quiet"])
+
+
+class Trace:
+    """An object whose pickle makes a file when it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_model_runs_nothing(tmp_path):
+    np.savez(tmp_path / "model.npz", W1=np.array([Trace(tmp_path / "trace")], dtype=object))
+    with pytest.raises(UserError, match=r"model\.npz"):
+        neural_nets.load_model(tmp_path / "model.npz")
+    assert not (tmp_path / "trace").exists()
+
+
+def test_ctrl_c_between_an_epoch_and_its_checkpoint_waits(digits, tmp_path, monkeypatch):
+    chosen_row = neural_nets.reports.chosen_row
+
+    def interrupted(history):
+        signal.raise_signal(signal.SIGINT)
+        return chosen_row(history)
+
+    monkeypatch.setattr(neural_nets.reports, "chosen_row", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="--resume goes on after epoch 1"):
+        trained(digits, tmp_path)
+    record = json.loads(arrays_of(tmp_path / "checkpoint.npz")["record"].item())
+    assert [row["epoch"] for row in record["history"]] == [1]
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["amid the epoch", "in its last step"])

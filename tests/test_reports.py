@@ -1,12 +1,16 @@
 """reports.py: the figures of a run, its plots, and photographs that become digits."""
 
 import json
+import math
+import os
+import signal
 import types
 
 import numpy as np
 import pytest
 
 import reports
+import utils
 from utils import UserError
 
 
@@ -26,6 +30,28 @@ def test_a_row_of_two_digits_names_both():
     assert reports.row_values(row, "dev_loss") == (0.1, 0.2)
     assert "0.1000 / 0.2000" in reports.epoch_line(row, 5)
     assert reports.epoch_line(row, 10).startswith("epoch  1/10")
+
+
+ONE = reports.history_row(1, (0.5, 0.75), (0.25, 0.875), 0.1, 2.0)
+TWO = reports.history_row(1, ((1, 2), (0, 1)), ((1, 2), (0, 1)), 0.1, 2.0)
+
+
+def test_a_history_that_a_run_has_written_is_taken():
+    for row in (ONE, TWO):
+        rows = [row, row | {"epoch": 2}]
+        assert reports.check_history(rows) == rows
+    assert reports.check_history("") == []  # a list in any case, for train() will append to it
+
+
+@pytest.mark.parametrize("rows", [
+    [ONE | {"epoch": 2}], [ONE, ONE], [ONE | {"train_loss": math.nan}], [ONE | {"more": 1}],
+    [ONE | {"lr": "0.1"}], [ONE | {"lr": 10**400}], [ONE | {"seconds": 0}],
+    [ONE, TWO | {"epoch": 2}], [{k: v for k, v in ONE.items() if k != "dev_accuracy"}],
+    [{"epoch": 1}], [1], 1, "x",
+])  # fmt: skip
+def test_a_history_of_other_make_is_refused(rows):
+    with pytest.raises((ValueError, TypeError, AttributeError, OverflowError)):
+        reports.check_history(rows)
 
 
 def test_the_chosen_epoch_is_the_last_of_the_best():
@@ -211,8 +237,8 @@ def test_every_kind_of_picture_gives_the_same_digit(tmp_path):
         assert digit is not None and np.abs(digit - expected).mean() < 0.02, name
 
 
-def huge_png():
-    """A PNG of 60,000 x 60,000 pixels that is 100 bytes long."""
+def huge_png(size=60_000):
+    """A PNG of size x size pixels that is 100 bytes long."""
     import struct
     import zlib
 
@@ -220,14 +246,14 @@ def huge_png():
         crc = struct.pack(">I", zlib.crc32(kind + data))
         return struct.pack(">I", len(data)) + kind + data + crc
 
-    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", size, size, 8, 0, 0, 0, 0)
     packed = zlib.compress(bytes(1000))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed)
 
 
 @pytest.mark.parametrize(("content", "words"), [
     (None, "no picture"), (b"", "cannot|no picture"), (b"I am text", "no picture"),
-    (huge_png(), "too large|exceeds limit"),
+    (huge_png(), "exceeds limit"), (huge_png(9_000), r"too large \(9000 x 9000 pixels\)"),
 ])  # fmt: skip
 def test_what_is_no_picture_is_refused(tmp_path, content, words):
     path = tmp_path / "x.png"
@@ -236,6 +262,58 @@ def test_what_is_no_picture_is_refused(tmp_path, content, words):
     with pytest.raises(UserError, match=words) as error:
         reports.read_picture(path)
     assert "x.png" in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="puts a shell script in Ghostscript's place")
+def test_a_picture_that_is_a_program_is_not_run(tmp_path, monkeypatch):
+    """EPS is a programming language, for which Pillow calls Ghostscript if there is one."""
+    from PIL import EpsImagePlugin, Image
+
+    save(Image.new("L", (20, 20)), tmp_path / "x.eps")
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {tmp_path}/trace\n")
+    ghostscript.chmod(0o700)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", str(ghostscript))
+    with pytest.raises(UserError, match=r"x\.eps is no picture"):
+        reports.read_picture(tmp_path / "x.eps")
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("settings", [
+    '{"hidden": ["5", "--output-dir", "/elsewhere"]}', "{}", "[]", "1", "[" * 100_000,
+    '{"hidden": {"a": 1}}', "{", "\xff",
+], ids=lambda text: text[:20])  # fmt: skip
+def test_settings_of_a_stranger_give_no_other_options(tmp_path, settings):
+    (tmp_path / "model.pt").write_text("")
+    (tmp_path / "metrics.json").write_text(f'{{"settings": {settings}}}', encoding="latin1")
+    parser = utils.argument_parser("nnet_fc", "", epochs=1, batch_size=1, lr=1)
+    parser.add_argument("--hidden", type=int, nargs="+")
+    args = parser.parse_args(["--model", str(tmp_path / "model.pt")])
+    with pytest.raises((UserError, SystemExit)) as end:
+        reports.recall_settings(parser, args, ["hidden"])
+    assert isinstance(end.value, UserError) or end.value.code == 2
+    assert args.output_dir == utils.ROOT / "runs" / "nnet_fc"
+
+
+def test_ctrl_c_while_pictures_are_drawn_leaves_old_results_and_says_how_to_go_on(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "metrics.json").write_text("old")
+    args = types.SimpleNamespace(script="mlp", epochs=1, seed=0, no_plots=False, quiet=True,
+                                 show=False, data_dir=tmp_path)  # fmt: skip
+    draw = reports.draw_learning_curves
+
+    def interrupted(*given):
+        signal.raise_signal(signal.SIGINT)
+        draw(*given)
+
+    monkeypatch.setattr(reports, "draw_learning_curves", interrupted)
+    test = np.zeros((2, 28, 28)), np.array([[1, 2]]), chances_of([1, 3], [0.9, 0.8])
+    with pytest.raises(KeyboardInterrupt, match="--resume goes on after epoch 1"):
+        reports.finish_run(args, tmp_path, [ONE], test, lambda folder: None, parameters=1,
+                           examples=1, device="cpu", versions={})  # fmt: skip
+    assert (tmp_path / "metrics.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
 
 
 def test_one_bad_picture_does_not_spoil_the_others(tmp_path, capsys):

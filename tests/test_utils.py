@@ -413,6 +413,32 @@ def test_a_file_keeps_its_old_content_until_the_new_one_is_whole(tmp_path):
     assert path.read_bytes() == b"new" and os.listdir(tmp_path) == ["a.txt"]
 
 
+def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    seen = []
+
+    def fsync(number):
+        seen.append((os.fstat(number).st_size, (tmp_path / "a").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with utils.whole_file(tmp_path / "a") as file:
+        file.write(b"whole")
+    assert seen == [(5, False)]
+
+
+def test_a_pickle_keeps_its_old_content_if_the_new_one_fails(tmp_path):
+    utils.write_pickle_data([1], tmp_path / "a.pkl.gz")
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        utils.write_pickle_data(lambda: 0, tmp_path / "a.pkl.gz")
+    assert utils.read_pickle_data(tmp_path / "a.pkl.gz") == [1]
+
+
+def test_signals_work_again_after_a_file_that_failed(tmp_path):
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(OSError), utils.whole_file(tmp_path / "a"):
+        raise OSError("disk full")
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_until_the_file_is_whole(tmp_path, number):
     arrived = []
@@ -463,6 +489,29 @@ def test_two_runs_cannot_share_a_folder_at_once(tmp_path):
     other.communicate()
     with utils.run_folder(tmp_path) as folder:
         assert folder == tmp_path
+
+
+def test_a_run_that_failed_lets_go_of_its_folder(tmp_path):
+    with pytest.raises(ValueError) as kept, utils.run_folder(tmp_path):  # as a notebook keeps it
+        raise ValueError
+    with utils.run_folder(tmp_path):
+        assert kept
+
+
+def test_a_hostile_setting_is_shown_in_short():
+    with pytest.raises(UserError) as error:
+        utils.check_settings("a.pt", {"lr": "x" * 10**6}, {"lr": 0.1})
+    assert len(str(error.value)) < 250
+
+
+def test_without_a_checkpoint_nothing_can_be_resumed():
+    for checkpoint, history in ((None, [{}]), ("a.pt", [])):
+        with (pytest.raises(KeyboardInterrupt, match="nothing to resume"),
+              utils.saying_how_to_resume(checkpoint, history)):  # fmt: skip
+            raise KeyboardInterrupt
+    with (pytest.raises(utils.Terminated, match="--resume goes on after epoch 1"),
+          utils.saying_how_to_resume("a.pt", [{}])):  # fmt: skip
+        raise utils.Terminated
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
