@@ -112,6 +112,11 @@ def test_a_log_file_gets_plain_lines(small_mnist, tmp_path):
 BAD = {
     "no such option": (["--epoch", "3"], "unrecognized arguments"),
     "no epochs": (["--epochs", "0"], "--epochs: 0 is not between 1 and 100000"),
+    "too many epochs": (["--epochs", "100001"], "--epochs: 100001 is not between"),
+    "batches of nothing": (["--batch-size", "0"], "--batch-size: 0 is not between"),
+    "a seed below 0": (["--seed", "-1"], "--seed: -1 is not between"),
+    "a seed that NumPy has not": (["--seed", "4294967296"], "--seed: 4294967296 is not between"),
+    "momentum that never ends": (["--momentum", "1"], "--momentum: 1 is not between"),
     "a negative rate": (["--lr", "-1"], "argument --lr"),
     "a rate that is no number": (["--lr", "nan"], "argument --lr"),
     "text for a number": (["--batch-size", "many"], "invalid int value"),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import mlp
 import nnet_fc
 import reports
 import train_utils
@@ -44,6 +45,12 @@ def test_a_run_learns_and_writes_its_files(small_mnist, tmp_path, more):
     rows = list(csv.DictReader((tmp_path / "history.csv").open()))
     rates = [float(row["lr"]) for row in rows]  # the course's rate stays, ours ends near 0
     assert len(set(rates)) == 1 if "--hidden" in more else rates[-1] < 0.1 * rates[1]
+
+
+def test_a_layer_of_no_width_is_refused(as_program):
+    for script in (nnet_fc, mlp):
+        status, _, errors = as_program(script.main, "x.py", "--hidden", "5", "0")
+        assert status == 2 and "--hidden: 0 is not between 1 and " in errors
 
 
 def test_augmented_runs_differ(small_mnist, tmp_path):

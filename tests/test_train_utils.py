@@ -2,6 +2,7 @@
 
 import copy
 import math
+import types
 import zipfile
 
 import numpy as np
@@ -383,6 +384,59 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     run(tmp_path / "a.pt", 1)
     with pytest.raises(UserError, match=r"a\.pt does not fit"):
         run(tmp_path / "a.pt", 1, model=small_model(), resume=True)
+
+
+def test_a_checkpoint_whose_best_weights_do_not_fit_is_refused_at_once(tmp_path):
+    run(tmp_path / "a.pt", 1)
+    content = torch.load(tmp_path / "a.pt", weights_only=True)
+    torch.save(content | {"best": small_model().state_dict()}, tmp_path / "a.pt")
+    with pytest.raises(UserError, match=r"a\.pt does not fit"):
+        run(tmp_path / "a.pt", 2, resume=True)
+
+
+@pytest.mark.parametrize("more", [
+    {"history": [{"epoch": 1}]}, {"history": 1}, {"random": torch.zeros(3)}, {"model": 1},
+    {"best": None}, {"optimizer": {}}, {"settings": 5},
+], ids=lambda more: str(*more))  # fmt: skip
+def test_a_checkpoint_with_something_else_in_it_is_refused(tmp_path, more):
+    run(tmp_path / "a.pt", 1)
+    content = torch.load(tmp_path / "a.pt", weights_only=True)
+    torch.save(content | more, tmp_path / "a.pt")
+    with pytest.raises(UserError, match=r"a\.pt "):
+        run(tmp_path / "a.pt", 1, resume=True)
+
+
+def test_the_generator_of_a_gpu_is_kept_too(tmp_path, monkeypatch):
+    class Device:
+        state = torch.arange(3)
+
+        def get_rng_state(self):
+            return self.state
+
+        def set_rng_state(self, state):
+            self.state = state
+
+    device = Device()
+    monkeypatch.setattr(train_utils, "other_generators", lambda: [("random_cuda", device)])
+    run(tmp_path / "a.pt", 1)
+    device.state = None
+    run(tmp_path / "a.pt", 1, resume=True)
+    assert device.state.tolist() == [0, 1, 2]
+
+
+def test_weights_from_a_gpu_are_read_without_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+    torch.save({"w": torch.ones(3)}, tmp_path / "a.pt")
+    assert train_utils.load_tensors(tmp_path / "a.pt")["w"].device.type == "cpu"
+
+
+def test_a_model_of_another_network_is_named(tmp_path):
+    for number, content in enumerate([{"w": torch.ones(3)}, [1], 5, "text", None, {1: 2}]):
+        path = tmp_path / f"{number}.pt"
+        torch.save(content, path)
+        args = types.SimpleNamespace(model=path, script="nnet_fc")
+        with pytest.raises(UserError, match=rf"{number}\.pt does not fit the network"):
+            train_utils.load_weights(args, small_model())
 
 
 DAMAGE = ["cut", "changed", "empty", "text", "a pickle", "a bomb"]

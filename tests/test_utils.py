@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -477,6 +478,24 @@ def test_results_replace_earlier_ones_all_or_none(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["history.csv", "metrics.json"]
 
 
+def test_a_signal_waits_until_all_results_have_moved(tmp_path, monkeypatch):
+    replace, arrived = Path.replace, []
+
+    def signalled(self, target):
+        signal.raise_signal(signal.SIGTERM)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", signalled)
+    old = signal.signal(signal.SIGTERM, lambda *_: arrived.append(sorted(os.listdir(tmp_path))))
+    try:
+        with utils.results_together(tmp_path) as folder:
+            for name in ("a", "b"):
+                (folder / name).write_text("new")
+    finally:
+        signal.signal(signal.SIGTERM, old)
+    assert arrived == [[".unfinished", "a", "b"]]
+
+
 def test_two_runs_cannot_share_a_folder_at_once(tmp_path):
     hold = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); import utils\n"
             f"with utils.run_folder({str(tmp_path)!r}):\n print('held', flush=True); input()")
@@ -496,6 +515,24 @@ def test_a_run_that_failed_lets_go_of_its_folder(tmp_path):
         raise ValueError
     with utils.run_folder(tmp_path):
         assert kept
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ({"lr": 1}, {}), ({}, {"lr": 1}), (None, {"lr": 1}), ({"lr": 1}, None), ({"lr": 1}, {"lr": 2}),
+])  # fmt: skip
+def test_settings_must_be_the_same_on_both_sides(old, new):
+    with pytest.raises(UserError, match=r"a\.pt was made with lr "):
+        utils.check_settings("a.pt", old, new)
+    utils.check_settings("a.pt", old, old)
+
+
+def test_a_data_folder_is_the_same_however_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parser = utils.argument_parser("mlp", "", epochs=1, batch_size=1, lr=1)
+    names = (tmp_path / "data", "data", "../" + tmp_path.name + "/data")
+    found = [utils.settings_of(parser.parse_args(["--data-dir", str(name)])) for name in names]
+    assert found[0] == found[1] == found[2] and found[0]["data_dir"] == str(tmp_path / "data")
+    assert utils.settings_of(parser.parse_args([])) != found[0]
 
 
 def test_a_hostile_setting_is_shown_in_short():
