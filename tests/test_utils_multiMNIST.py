@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import pickle
+import tracemalloc
 import types
 
 import numpy as np
@@ -133,6 +134,9 @@ DAMAGE = {
     "truncated pictures": (PICTURES, lambda old: old[:-2000], "damaged"),
     "truncated labels": (LABELS, lambda old: old[:-10], "damaged"),
     "no list": (PICTURES, lambda old: packed({0: 1}), "not a list of 42 x 28"),
+    "a dict without 0": (PICTURES, lambda old: packed({1: 1}), "not a list of 42 x 28"),
+    "a number for a list": (PICTURES, lambda old: packed(5), "not a list of 42 x 28"),
+    "beyond any number": (PICTURES, lambda old: packed([10**400]), "not a list of 42 x 28"),
     "another shape": (PICTURES, lambda old: packed([np.zeros((28, 28))] * 3), "picture 0"),
     "values above 1": (PICTURES, lambda old: packed([np.full((42, 28), 7.0)]), "picture 0"),
     "not a number": (PICTURES, lambda old: packed([np.full((42, 28), np.nan)]), "picture 0"),
@@ -155,6 +159,17 @@ def test_damaged_course_files_are_named(tmp_path, damage):
     with pytest.raises(UserError, match=words) as error:
         get_data(tmp_path, True)
     assert name in str(error.value) and "\n" not in str(error.value)
+
+
+def test_labels_that_unpack_to_gigabytes_take_little_memory(tmp_path):
+    """In small: 150 MB of blanks, of which 32 MB are looked at."""
+    write_course_files(tmp_path)
+    (tmp_path / LABELS).write_bytes(gzip.compress(b" " * (150 << 20), 1))
+    tracemalloc.start()
+    with pytest.raises(UserError, match=LABELS):
+        get_data(tmp_path, True)
+    assert tracemalloc.get_traced_memory()[1] < 400 << 20
+    tracemalloc.stop()
 
 
 def test_pairs_of_a_small_data_set_keep_dev_apart(tmp_path):
