@@ -4,7 +4,6 @@ import inspect
 import json
 import math
 import re
-import signal
 import subprocess
 import sys
 import types
@@ -683,11 +682,11 @@ def test_a_model_runs_nothing(tmp_path):
     assert not (tmp_path / "trace").exists()
 
 
-def test_ctrl_c_between_an_epoch_and_its_checkpoint_waits(digits, tmp_path, monkeypatch):
+def test_ctrl_c_between_an_epoch_and_its_checkpoint_waits(digits, tmp_path, monkeypatch, ctrl_c):
     chosen_row = neural_nets.reports.chosen_row
 
     def interrupted(history):
-        signal.raise_signal(signal.SIGINT)
+        ctrl_c()
         return chosen_row(history)
 
     monkeypatch.setattr(neural_nets.reports, "chosen_row", interrupted)

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import signal
 import types
 
 import numpy as np
@@ -296,7 +295,7 @@ def test_settings_of_a_stranger_give_no_other_options(tmp_path, settings):
 
 
 def test_ctrl_c_while_pictures_are_drawn_leaves_old_results_and_says_how_to_go_on(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, ctrl_c
 ):
     (tmp_path / "metrics.json").write_text("old")
     args = types.SimpleNamespace(script="mlp", epochs=1, seed=0, no_plots=False, quiet=True,
@@ -304,7 +303,7 @@ def test_ctrl_c_while_pictures_are_drawn_leaves_old_results_and_says_how_to_go_o
     draw = reports.draw_learning_curves
 
     def interrupted(*given):
-        signal.raise_signal(signal.SIGINT)
+        ctrl_c()
         draw(*given)
 
     monkeypatch.setattr(reports, "draw_learning_curves", interrupted)
