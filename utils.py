@@ -289,7 +289,7 @@ class PlainUnpickler(pickle._Unpickler):
         if isinstance(made, np.dtype):
             made.__setstate__((3, state[1], None, None, None, -1, -1, 0))
         else:
-            np.ndarray.__setstate__(made, state)
+            made.__setstate__(state)
 
     def frame(self):
         """Skip the length of a frame: read in one piece, it would hide what is read from it."""
@@ -320,8 +320,9 @@ class LimitedFile:
         return self.file.read(size)
 
     def readline(self):
-        self.read(0)
-        return self.file.readline(1 << 16)  # for numbers in old pickles
+        line = self.file.readline(1 << 16)  # old pickles write numbers and names so
+        self.left -= len(line)
+        return line
 
 
 def read_pickle_data(file_name):
