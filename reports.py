@@ -539,7 +539,7 @@ def recall_settings(parser, args, names):
         options = [[f"--{name}", *map(str, np.ravel(value))] for name, value in known.items()]
         if any(value.startswith("-") for _, *values in options for value in values):
             raise ValueError("it names other options")
-    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({reason(error)})") from None
     return parser.parse_args(sum(options, []), namespace=args)
 

@@ -650,7 +650,7 @@ def test_a_checkpoint_with_another_record_is_refused(run, tmp_path, record):
         neural_nets.main([*options[:-1], str(tmp_path), "--resume", "--quiet"])
 
 
-@pytest.mark.parametrize("history", [[{}], 1, [{"epoch": 1}], "huge", "deep"])
+@pytest.mark.parametrize("history", [[{}], 1, ["x"], [{"epoch": 1}], "huge", "deep"])
 def test_a_checkpoint_with_another_history_is_refused(run, tmp_path, history):
     options, folder, _ = run
     arrays = arrays_of(folder / "checkpoint.npz")
