@@ -77,6 +77,9 @@ def test_labels_of_two_digits_stay_a_pair(pair):
 def test_pictures_and_labels_must_agree():
     with pytest.raises(ValueError, match="7 pictures, 6 labels"):
         batchify_data(np.zeros((7, 2)), np.zeros(6), 2)
+    for size in (0, -1):
+        with pytest.raises(ValueError, match=f"batches of {size}"):
+            batchify_data(np.zeros((7, 2)), np.zeros(7), size)
 
 
 def test_shuffled_batches_hold_every_example_once_in_a_new_order():
@@ -268,6 +271,10 @@ def test_a_loss_that_is_no_number_stops_at_once(tmp_path):
     with pytest.raises(UserError, match="lower --lr"):
         train_model(batches, batches, small_model(), checkpoint=path, quiet=True)
     assert path.read_bytes() == before
+    seen = []
+    with pytest.raises(UserError, match="lower --lr"):
+        run_epoch((seen.append(1) or batch for batch in batches), small_model().eval(), None)
+    assert len(seen) == 2  # of 4 batches
 
 
 # ------------------------------------------------------------------------------- random warps
