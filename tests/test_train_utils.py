@@ -2,7 +2,9 @@
 
 import copy
 import math
+import os
 import types
+import warnings
 import zipfile
 
 import numpy as np
@@ -218,16 +220,21 @@ def test_two_heads_return_a_pair():
     assert len(accuracy) == 2 and all(0 <= a <= 1 for a in accuracy)
 
 
-def test_the_best_epoch_is_kept():
+def test_the_best_epoch_is_kept(tmp_path):
     """A rate that ruins the weights in the second half: the chosen ones are of the first."""
     x, y = torch.randn(30, 6), torch.zeros(30, dtype=torch.long)
     y[x[:, 0] > 0] = 1
     batches, history = batchify_data(x, y, 10), []
     model = small_model()
     accuracy = train_model(batches, batches, model, lr=0.5, n_epochs=8, keep_best=True, quiet=True,
-                           schedule=lambda t: 1 if t < 0.5 else -20, history=history)  # fmt: skip
+                           schedule=lambda t: 1 if t < 0.5 else -20, history=history,
+                           checkpoint=tmp_path / "a.pt")  # fmt: skip
     assert accuracy == max(row["dev_accuracy"] for row in history) > history[-1]["dev_accuracy"]
     assert run_epoch(batches, model, None)[1] == accuracy
+    again = small_model(seed=1)
+    train_model(batches, batches, again, lr=0.5, n_epochs=8, keep_best=True, quiet=True,
+                checkpoint=tmp_path / "a.pt", resume=True)  # fmt: skip
+    assert torch.equal(state_of(again), state_of(model))
 
 
 def test_one_cycle_rises_and_falls():
@@ -275,6 +282,14 @@ def test_a_loss_that_is_no_number_stops_at_once(tmp_path):
     with pytest.raises(UserError, match="lower --lr"):
         run_epoch((seen.append(1) or batch for batch in batches), small_model().eval(), None)
     assert len(seen) == 2  # of 4 batches
+
+
+def test_losses_that_only_their_sum_makes_infinite_stop_the_run():
+    model = nn.Linear(1, 2, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[0.0], [2e38]]))
+    with pytest.raises(UserError, match="lower --lr"):
+        run_epoch(batchify_data(torch.ones(5, 1), torch.zeros(5), 5), model.eval(), None)
 
 
 # ------------------------------------------------------------------------------- random warps
@@ -378,7 +393,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_others(tmp_path):
 
 def test_resuming_with_other_settings_names_the_setting(tmp_path):
     run(tmp_path / "a.pt", 1, settings={"lr": 0.1, "seed": 1})
-    with pytest.raises(UserError, match=r"made with lr 0\.1, not 0\.2"):
+    with pytest.raises(UserError, match=r"a\.pt was made with lr 0\.1, not 0\.2; .* anew$"):
         run(tmp_path / "a.pt", 1, resume=True, settings={"lr": 0.2, "seed": 1})
 
 
@@ -429,6 +444,25 @@ def test_the_generator_of_a_gpu_is_kept_too(tmp_path, monkeypatch):
     device.state = None
     run(tmp_path / "a.pt", 1, resume=True)
     assert device.state.tolist() == [0, 1, 2]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device /dev/full of Linux")
+def test_weights_stay_whole_where_the_disk_is_full(tmp_path):
+    path = tmp_path / "a.pt"
+    train_utils.write_tensors({"w": torch.ones(3)}, path)
+    os.symlink("/dev/full", tmp_path / ".a.pt.unfinished")
+    with pytest.raises(OSError, match="No space left"):
+        train_utils.write_tensors({"w": torch.zeros(3)}, path)
+    assert train_utils.load_tensors(path)["w"].tolist() == [1, 1, 1]
+
+
+def test_a_program_in_place_of_weights_is_refused_without_a_warning(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(nn.Linear(1, 1)), tmp_path / "a.pt")
+    with warnings.catch_warnings(record=True) as warned, pytest.raises(UserError, match=r"a\.pt"):
+        train_utils.load_tensors(tmp_path / "a.pt")
+    assert not warned
 
 
 def test_weights_from_a_gpu_are_read_without_one(tmp_path, monkeypatch):
