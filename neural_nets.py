@@ -372,8 +372,7 @@ def evaluate(params, images, labels):
 
 def read_digits(params, images):
     """Return the probabilities (1, N, 10) of the ten digits for images (N, 784) or (N, 28, 28)."""
-    logits, _ = forward(params, images.reshape(len(images), -1))
-    return np.exp(log_softmax(logits))[None]
+    return np.exp(log_softmax(forward(params, images.reshape(len(images), -1))[0]))[None]
 
 
 def train(params, train_set, dev_set, args, checkpoint):
@@ -427,7 +426,7 @@ def load_checkpoint(path, state, args):
         history = reports.check_history(record["history"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         raise UserError(f"{path} is no checkpoint of this script") from None
-    check_weights(path, arrays, state)
+    check_weights(path, arrays, {name: weights.shape for name, weights in state.items()})
     for name, weights in state.items():
         weights[:] = arrays[name]
     return history
@@ -436,15 +435,16 @@ def load_checkpoint(path, state, args):
 def load_model(path):
     """Read the weights of a model.npz; how many units a layer has follows from its biases."""
     params = utils.read_arrays(path)
-    sizes = [params[f"b{i}"].size for i in range(1, len(params) // 2) if f"b{i}" in params]
-    check_weights(path, params, initialise([28 * 28, *sizes, 10], np.random.default_rng()))
+    sizes = (28 * 28, *(np.size(params.get(f"b{i}")) for i in range(1, len(params) // 2)), 10)
+    shapes = {f"W{i}": sizes[i - 1 : i + 1] for i in range(1, len(sizes))}
+    check_weights(path, params, shapes | {f"b{i}": (n,) for i, n in enumerate(sizes) if i})
     return params
 
 
-def check_weights(path, arrays, like):
-    """Raise UserError unless `arrays` has the names, shapes and types of `like`, all finite."""
-    found, wanted = ({name: (a.shape, a.dtype) for name, a in d.items()} for d in (arrays, like))
-    if found != wanted or not all(np.isfinite(a).all() for a in arrays.values()):
+def check_weights(path, arrays, shapes):
+    """Raise UserError unless `arrays` has the names and shapes, all of finite float32."""
+    sound = all(a.dtype == np.float32 and np.isfinite(a).all() for a in arrays.values())
+    if not sound or {name: a.shape for name, a in arrays.items()} != shapes:
         raise UserError(f"{path} does not fit the network that neural_nets.py builds")
 
 

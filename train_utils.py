@@ -446,7 +446,9 @@ def load_weights(args, model):
     path = reports.find_model(args, "model.pt")
     try:
         model.load_state_dict(load_tensors(path))
-    except (RuntimeError, TypeError, AttributeError):
+        if not all(torch.isfinite(values).all() for values in model.state_dict().values()):
+            raise ValueError
+    except (RuntimeError, TypeError, AttributeError, ValueError):
         raise UserError(f"{path} does not fit the network that {args.script}.py builds") from None
 
 

@@ -6,6 +6,7 @@ import math
 import re
 import subprocess
 import sys
+import tracemalloc
 import types
 from pathlib import Path
 
@@ -663,6 +664,18 @@ def test_a_checkpoint_with_another_history_is_refused(run, tmp_path, history):
     np.savez(tmp_path / "checkpoint.npz", **arrays | {"record": np.array(text)})
     with pytest.raises(UserError, match=r"checkpoint\.npz is no checkpoint"):
         neural_nets.main([*options[:-1], str(tmp_path), "--resume", "--quiet"])
+
+
+def test_a_small_file_asks_for_no_large_network(tmp_path):
+    """Biases of a layer that would need 784 x 100,000 weights."""
+    np.savez(tmp_path / "model.npz", W1=np.zeros((784, 1), np.float32),
+             b1=np.zeros(100_000, np.float32), W2=np.zeros((1, 10), np.float32),
+             b2=np.zeros(10, np.float32))  # fmt: skip
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"model\.npz does not fit"):
+        neural_nets.load_model(tmp_path / "model.npz")
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
 
 
 class Trace:

@@ -472,7 +472,8 @@ def test_weights_from_a_gpu_are_read_without_one(tmp_path, monkeypatch):
 
 
 def test_a_model_of_another_network_is_named(tmp_path):
-    for number, content in enumerate([{"w": torch.ones(3)}, [1], 5, "text", None, {1: 2}]):
+    nan = {name: weights * math.nan for name, weights in small_model().state_dict().items()}
+    for number, content in enumerate([{"w": torch.ones(3)}, [1], 5, "text", None, {1: 2}, nan]):
         path = tmp_path / f"{number}.pt"
         torch.save(content, path)
         args = types.SimpleNamespace(model=path, script="nnet_fc")
