@@ -289,7 +289,7 @@ def test_losses_that_only_their_sum_makes_infinite_stop_the_run():
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[0.0], [2e38]]))
     with pytest.raises(UserError, match="lower --lr"):
-        run_epoch(batchify_data(torch.ones(5, 1), torch.zeros(5), 5), model.eval(), None)
+        run_epoch(batchify_data(torch.ones(5, 1), torch.zeros(5), 1), model.eval(), None)
 
 
 # ------------------------------------------------------------------------------- random warps
