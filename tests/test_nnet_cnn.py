@@ -158,6 +158,20 @@ def test_an_interrupted_run_says_how_to_go_on(number, status, small_mnist, tmp_p
     assert errors.count("\n") == 1 and visible_files(tmp_path) == {"checkpoint.pt"}
 
 
+@pytest.mark.parametrize(("option", "name"), [
+    (["--epochs", 5], "epochs"), (["--lr", 0.1], "lr"), (["--momentum", 0.5], "momentum"),
+    (["--seed", 1], "seed"), (["--limit", 500], "limit"),
+])  # fmt: skip
+def test_resuming_with_other_settings_is_refused(trained, small_mnist, as_program, option, name):
+    folder = trained[1]
+    before = (folder / "checkpoint.pt").read_bytes()
+    argv = ["--data-dir", small_mnist, "--output-dir", folder, "--epochs", 4, "--batch-size", 30]
+    options = [*argv, "--quiet", "--resume", *option]
+    status, _, errors = as_program(nnet_cnn.main, "nnet_cnn.py", *options)
+    assert status == 2 and f"was made with {name} " in errors and errors.count("\n") == 1
+    assert (folder / "checkpoint.pt").read_bytes() == before
+
+
 def test_resuming_a_finished_run_reports_it_again(trained, small_mnist, tmp_path):
     metrics, folder = trained
     copy = tmp_path / "copy"

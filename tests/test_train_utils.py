@@ -456,6 +456,22 @@ def test_weights_stay_whole_where_the_disk_is_full(tmp_path):
     assert train_utils.load_tensors(path)["w"].tolist() == [1, 1, 1]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="limits the size of files as POSIX does")
+def test_a_disk_that_fills_up_amid_the_weights_is_said(tmp_path):
+    """Only in the middle of large tensors torch.save gives an error of its own instead."""
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+    try:
+        with pytest.raises(OSError):
+            train_utils.write_tensors([torch.zeros(100_000)] + [torch.zeros(200_000)] * 2,
+                                      tmp_path / "a.pt")  # fmt: skip
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_program_in_place_of_weights_is_refused_without_a_warning(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
