@@ -63,13 +63,14 @@ def run_script(main):
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     try:
-        return main()
+        result = main()
+        print(end="", flush=True)  # what Python writes at its exit only could fail there
+        return result
     except KeyboardInterrupt as end:
         message, status = str(end) or "interrupted", 143 if isinstance(end, Terminated) else 130
     except UserError as error:
         message, status = f"error: {error}", 2
     except BrokenPipeError:  # the reader of our output has gone, as in `python mlp.py | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         message, status = "error: nobody reads the output any more", 2
     except OSError as error:  # a full disk, for one
         what = error.filename or "a file could not be written"
@@ -78,6 +79,10 @@ def run_script(main):
         if isinstance(error, RuntimeError) and "memory" not in str(error):  # PyTorch says it so
             raise
         message, status = "error: out of memory; try a smaller --batch-size or network", 2
+    try:
+        print(end="", flush=True)
+    except OSError:  # the output is what failed; nothing of it shall be tried again at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     # What a file or a name says must not reach the terminal's controls, nor take a second line.
     message = "".join(letter if letter.isprintable() else " " for letter in message)
     print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)

@@ -11,6 +11,7 @@ import threading
 import tracemalloc
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 
@@ -68,20 +69,33 @@ def test_a_name_beyond_the_letters_of_the_output_is_printed(as_program):
     assert as_program(lambda: print(name), "mlp.py") == (0, "\\udcff.png\n", "")
 
 
-def program(code, prefix="", **more):
-    """Run code as the main() of a program that prints, in a shell where prefix comes before it."""
-    text = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv = ['mlp.py']; import utils\n"
-            f"{code}")  # fmt: skip
-    return subprocess.run([sys.executable, "-c", text], stderr=subprocess.PIPE, text=True, **more)
+def program(code, **more):
+    """Run code as a program, whose output waits in memory as it does for users."""
+    text = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv = ['mlp.py']; import utils\n"
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", text + code]
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, env=env, **more)
 
 
-def test_a_reader_that_goes_away_is_no_traceback():
+@pytest.mark.parametrize("how", ["", ", flush=True", " * 100_000"])
+def test_a_reader_that_goes_away_is_no_traceback(how):
     reading, writing = os.pipe()
     os.close(reading)
-    done = program("utils.run_script(lambda: print('x' * 100_000))", stdout=writing)
+    done = program(f"utils.run_script(lambda: print('x'{how}))", stdout=writing)
     os.close(writing)
     assert done.returncode == 2
     assert done.stderr == "mlp.py: error: nobody reads the output any more\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device /dev/full of Linux")
+@pytest.mark.parametrize("how", ["", ", flush=True", " * 100_000"])
+def test_an_output_that_is_full_is_no_traceback(how):
+    with open("/dev/full", "w") as full:
+        done = program(f"utils.run_script(lambda: print('x'{how}))", stdout=full)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "mlp.py: error: a file could not be written: No space left on device\n"
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="closes the output as a shell does")
@@ -513,11 +527,14 @@ def test_two_runs_cannot_share_a_folder_at_once(tmp_path):
         assert folder == tmp_path
 
 
-def test_a_run_that_failed_lets_go_of_its_folder(tmp_path):
-    with pytest.raises(ValueError) as kept, utils.run_folder(tmp_path):  # as a notebook keeps it
+def test_a_run_that_failed_lets_go_of_its_folder(tmp_path, monkeypatch):
+    locks = []  # kept here, for a lock that nobody has any more lets go by itself
+    acquire = filelock.FileLock.acquire
+    monkeypatch.setattr(filelock.FileLock, "acquire",
+                        lambda self, **how: locks.append(self) or acquire(self, **how))  # fmt: skip
+    with pytest.raises(ValueError), utils.run_folder(tmp_path):
         raise ValueError
-    with utils.run_folder(tmp_path):
-        assert kept
+    assert [lock.is_locked for lock in locks] == [False]
 
 
 @pytest.mark.parametrize(("old", "new"), [
