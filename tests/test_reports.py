@@ -203,6 +203,23 @@ def test_a_blank_page_is_blank(size):
         assert reports.normalise(page.astype(np.float32)) is None
 
 
+def test_a_page_of_dust_is_blank():
+    page = np.ones((200, 200), np.float32)
+    page[10::20, 10::20] = 0  # 100 specks, of which none stands out
+    assert reports.normalise(page) is None
+
+
+def test_a_picture_keeps_its_old_content_if_the_new_one_fails(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"old")
+
+    def fail(axes, figure):
+        raise OSError("disk full")
+
+    with pytest.raises(OSError):
+        reports.save_figure(tmp_path / "a.png", (2, 2), fail)
+    assert (tmp_path / "a.png").read_bytes() == b"old"
+
+
 def save(image, path, **options):
     image.save(path, **options)
     return path
@@ -251,16 +268,18 @@ def huge_png(size=60_000):
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    (None, "no picture"), (b"", "cannot|no picture"), (b"I am text", "no picture"),
-    (huge_png(), "exceeds limit"), (huge_png(9_000), r"too large \(9000 x 9000 pixels\)"),
+    (None, "there is no picture"), (b"", "x.png is no picture"), (b"text", "x.png is no picture"),
+    (huge_png(), "exceeds limit"), (huge_png(9_500), r"x.png is too large \(9500 x 9500 pixels\)$"),
 ])  # fmt: skip
-def test_what_is_no_picture_is_refused(tmp_path, content, words):
+def test_what_is_no_picture_is_refused(tmp_path, content, words, recwarn):
     path = tmp_path / "x.png"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=words) as error:
         reports.read_picture(path)
     assert "x.png" in str(error.value) and "\n" not in str(error.value)
+    assert "UserError" not in str(error.value)  # its own words, not wrapped into others
+    assert not list(recwarn)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="puts a shell script in Ghostscript's place")
