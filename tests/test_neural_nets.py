@@ -776,6 +776,17 @@ def test_bad_options_get_one_line(as_program, tmp_path, options, words):
     assert errors.count("\n") == 1
 
 
+def test_without_a_display_nothing_is_trained_to_be_shown(as_program, tmp_path, monkeypatch):
+    import matplotlib
+
+    monkeypatch.setattr(matplotlib, "get_backend", lambda: "agg")
+    status, output, errors = as_program(
+        neural_nets.main, "neural_nets.py", "--show", "--output-dir", tmp_path
+    )
+    assert (status, output) == (2, "")
+    assert errors == "neural_nets.py: error: there is no display to open a window on\n"
+
+
 def test_as_a_program_bad_options_end_with_2():
     process = run_script("neural_nets.py", "--batch-size", "many")
     assert process.returncode == 2

@@ -313,6 +313,12 @@ def test_settings_of_a_stranger_give_no_other_options(tmp_path, settings):
     assert args.output_dir == utils.ROOT / "runs" / "nnet_fc"
 
 
+def test_weights_without_their_runs_metrics_are_used_as_the_options_say(tmp_path):
+    (tmp_path / "model.pt").write_text("")
+    args = types.SimpleNamespace(model=tmp_path / "model.pt", script="nnet_fc", hidden=[7])
+    assert reports.recall_settings(None, args, ["hidden"]).hidden == [7]
+
+
 def test_ctrl_c_while_pictures_are_drawn_leaves_old_results_and_says_how_to_go_on(
     tmp_path, monkeypatch, ctrl_c
 ):
