@@ -106,6 +106,18 @@ def test_a_sweep_tries_one_change_at_a_time_and_never_the_test_set(
     assert "* all that helped  93.00 +- 0.00 %" in capsys.readouterr().out
 
 
+def test_a_sweep_that_fails_leaves_the_earlier_table(small_mnist, tmp_path, monkeypatch):
+    def fail(path, results):
+        raise OSError("disk full")
+
+    (tmp_path / "sweep.csv").write_text("earlier")
+    monkeypatch.setattr(nnet_fc, "dev_accuracies", lambda *given: [0.9, 0.8])
+    monkeypatch.setattr(reports, "draw_sweep", fail)
+    with pytest.raises(OSError):
+        nnet_fc.main(options(small_mnist, tmp_path, "--sweep"))
+    assert (tmp_path / "sweep.csv").read_text() == "earlier"
+
+
 def test_a_difference_is_judged_by_the_seeds_noise():
     rows = reports.sweep_rows({
         "baseline": [0.90, 0.92, 0.94],  # mean 0.92, sd 0.02
