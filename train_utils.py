@@ -187,11 +187,12 @@ def train_model(
             seconds = time.perf_counter() - start
             dev = run_epoch(dev_data, averaged.eval(), None, precision=precision)
             row = reports.history_row(epoch, train, dev, scheduler.get_last_lr()[0], seconds)
-            history.append(row)
-            if not keep_best or reports.chosen_row(history) is row:
-                best = copy.deepcopy(averaged.state_dict())
-            if checkpoint:
-                save_checkpoint(checkpoint, parts, best, history, settings)
+            with utils.interrupts_held():  # what is said of Ctrl-C counts the epochs in the history
+                history.append(row)
+                if not keep_best or reports.chosen_row(history) is row:
+                    best = copy.deepcopy(averaged.state_dict())
+                if checkpoint:
+                    save_checkpoint(checkpoint, parts, best, history, settings)
             if not quiet:
                 print(reports.epoch_line(row, n_epochs), flush=True)
     model.load_state_dict(best)

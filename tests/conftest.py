@@ -90,6 +90,14 @@ def chances_of(readings, sureness):
     return chances[None]
 
 
+@pytest.fixture
+def ctrl_c():
+    """A function that does what Ctrl-C does, even if pytest runs where it is ignored."""
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, old)
+
+
 RUN_FILES = {
     "model.pt", "checkpoint.pt", "metrics.json", "history.csv",
     "learning_curves.png", "confusion_matrix.png", "mistakes.png",

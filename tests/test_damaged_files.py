@@ -87,6 +87,11 @@ def tiny_arrays():
     return packed.getvalue()
 
 
+def mnist_pickle():
+    pairs = [(np.eye(12, 784, dtype=np.float32), np.arange(12) % 10)] * 3
+    return gzip.compress(pickle.dumps(pairs, protocol=2))
+
+
 def read_settings(path):
     parser = argparse.ArgumentParser(exit_on_error=False)
     parser.add_argument("--hidden", type=int, nargs="+")
@@ -131,6 +136,8 @@ def kinds(tmp_path_factory):
         "IDX inside gzip": (*files(mnist, f"{labels}.gz"), inside_gzip, read_mnist),
         "pickle, gzip'd": ("a.pkl.gz", pickled, damaged, utils.read_pickle_data),
         "pickle inside gzip": ("a.pkl.gz", pickled, inside_gzip, utils.read_pickle_data),
+        "course's MNIST": ("mnist.pkl.gz", mnist_pickle(), inside_gzip,
+                           lambda path: utils.read_mnist(path.parent)),
         "two digits": (*files(course, "train_multi_digit_mini.pkl.gz"), inside_gzip, read_pairs),
         "labels": (*files(course, "test_labels_mini.txt.gz"), inside_gzip, read_pairs),
         "checkpoint": ("c.pt", checkpoint, damaged, resume),
@@ -146,9 +153,9 @@ def kinds(tmp_path_factory):
 
 
 KINDS = [
-    "IDX", "IDX, gzip'd", "IDX inside gzip", "pickle, gzip'd", "pickle inside gzip", "two digits",
-    "labels", "checkpoint", "checkpoint inside zip", "arrays", "arrays inside zip", "metrics",
-    "PNG", "JPEG", "GIF", "TIFF",
+    "IDX", "IDX, gzip'd", "IDX inside gzip", "pickle, gzip'd", "pickle inside gzip",
+    "course's MNIST", "two digits", "labels", "checkpoint", "checkpoint inside zip", "arrays",
+    "arrays inside zip", "metrics", "PNG", "JPEG", "GIF", "TIFF",
 ]  # fmt: skip
 QUICK, SLOW = 15, 600
 GIGABYTE = 1 << 20  # in the kilobytes that the system counts a process's memory in

@@ -17,6 +17,13 @@ import numpy as np
 import pytest
 import torch
 
+import conv
+import mlp
+import neural_nets
+import nnet_cnn
+import nnet_fc
+import train_utils
+import utils
 from tests.conftest import ROOT, run_script, visible_files
 
 SCRIPTS = {  # the options of a run of a few seconds, and more than one epoch's worth of state
@@ -174,6 +181,56 @@ def test_a_failing_run_leaves_earlier_results_alone(small_mnist, tmp_path, unint
     done = run_script("neural_nets.py", *argv, "--seed", 5, "--no-plots")
     assert done.returncode == 2 and "No space left" in done.stderr
     assert outcome(folder) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits the size of files as POSIX does")
+@pytest.mark.parametrize("limit", [60_000, 25_000])
+def test_results_that_do_not_fit_leave_the_earlier_ones_and_can_be_had_later(
+    limit, small_mnist, tmp_path
+):
+    """No file may grow beyond a limit, as on a full disk: the checkpoint fits, a picture does not;
+    then the checkpoint does not either."""
+    import resource
+
+    argv = options("neural_nets.py", small_mnist, tmp_path, "--hidden", 5, "--epochs", 2)
+    (tmp_path / "metrics.json").write_text("earlier")
+    done = run_script("neural_nets.py", *argv, preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_FSIZE, (limit, limit)))  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("neural_nets.py: error: a file could not be written: ")
+    checkpoint = {"checkpoint.npz"} if limit == 60_000 else set()
+    assert visible_files(tmp_path) == {"metrics.json"} | checkpoint
+    assert (tmp_path / "metrics.json").read_text() == "earlier"
+    if checkpoint:
+        assert run_script("neural_nets.py", *argv, "--resume").returncode == 0
+        assert json.loads((tmp_path / "metrics.json").read_text())["epochs"] == 2
+
+
+@pytest.mark.parametrize(("script", "more"), [
+    (neural_nets, []), (nnet_fc, []), (nnet_fc, ["--sweep"]), (nnet_cnn, []), (mlp, []), (conv, []),
+])  # fmt: skip
+def test_a_folder_in_use_is_left_alone(script, more, small_mnist, tmp_path, as_program):
+    name = f"{script.__name__}.py"
+    argv = ["--data-dir", small_mnist, "--output-dir", tmp_path, "--epochs", 1, "--quiet", *more]
+    with utils.run_folder(tmp_path):
+        status, _, errors = as_program(script.main, name, *argv)
+    assert (status, errors.count("\n")) == (2, 1)
+    assert errors.startswith(f"{name}: error: another run is using {tmp_path}; ")
+    assert visible_files(tmp_path) == set()
+
+
+@pytest.mark.parametrize("script", [nnet_fc, mlp])
+def test_ctrl_c_while_the_test_set_is_read_says_how_to_go_on(
+    script, small_mnist, tmp_path, as_program, monkeypatch
+):
+    def interrupted(*given):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(train_utils, "read_digits", interrupted)
+    argv = ["--data-dir", small_mnist, "--output-dir", tmp_path, "--hidden", 5, "--epochs", 1]
+    status, _, errors = as_program(script.main, "x.py", *argv, "--quiet")
+    assert status == 130
+    assert errors == "x.py: stopped; the same command with --resume goes on after epoch 1\n"
 
 
 @pytest.mark.slow

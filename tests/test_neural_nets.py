@@ -455,6 +455,20 @@ def test_reading_many_digits_is_reading_each(digits):
     np.testing.assert_allclose(probabilities[0], wanted, rtol=1e-4, atol=1e-6)
 
 
+def test_ctrl_c_between_an_epoch_and_its_checkpoint_waits(digits, tmp_path, monkeypatch, ctrl_c):
+    chosen_row = neural_nets.reports.chosen_row
+
+    def interrupted(history):
+        ctrl_c()
+        return chosen_row(history)
+
+    monkeypatch.setattr(neural_nets.reports, "chosen_row", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="--resume goes on after epoch 1"):
+        trained(digits, tmp_path)
+    record = json.loads(np.load(tmp_path / "checkpoint.npz")["record"].item())
+    assert [row["epoch"] for row in record["history"]] == [1]
+
+
 @pytest.mark.parametrize("last", [False, True], ids=["amid the epoch", "in its last step"])
 def test_a_loss_that_is_no_number_stops_the_run(digits, tmp_path, monkeypatch, recwarn, last):
     """The second epoch goes wrong; the checkpoint of the first stays."""

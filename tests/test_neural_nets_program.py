@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +203,50 @@ def test_a_checkpoint_with_another_record_is_refused(run, tmp_path, record):
         neural_nets.main([*options[:-1], str(tmp_path), "--resume", "--quiet"])
 
 
+@pytest.mark.parametrize("history", [[{}], 1, ["x"], [{"epoch": 1}], "huge", "deep"])
+def test_a_checkpoint_with_another_history_is_refused(run, tmp_path, history):
+    options, folder, _ = run
+    arrays = arrays_of(folder / "checkpoint.npz")
+    record = json.loads(arrays["record"].item())
+    if history == "huge":
+        record["history"][0]["lr"] = 10**400
+    elif history != "deep":
+        record["history"] = history
+    text = "[" * 100_000 if history == "deep" else json.dumps(record)
+    np.savez(tmp_path / "checkpoint.npz", **arrays | {"record": np.array(text)})
+    with pytest.raises(UserError, match=r"checkpoint\.npz is no checkpoint"):
+        neural_nets.main([*options[:-1], str(tmp_path), "--resume", "--quiet"])
+
+
+def test_a_small_file_asks_for_no_large_network(tmp_path):
+    """Biases of a layer that would need 784 x 100,000 weights."""
+    np.savez(tmp_path / "model.npz", W1=np.zeros((784, 1), np.float32),
+             b1=np.zeros(100_000, np.float32), W2=np.zeros((1, 10), np.float32),
+             b2=np.zeros(10, np.float32))  # fmt: skip
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"model\.npz does not fit"):
+        neural_nets.load_model(tmp_path / "model.npz")
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
+
+
+class Trace:
+    """An object whose pickle makes a file when it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_model_runs_nothing(tmp_path):
+    np.savez(tmp_path / "model.npz", W1=np.array([Trace(tmp_path / "trace")], dtype=object))
+    with pytest.raises(UserError, match=r"model\.npz"):
+        neural_nets.load_model(tmp_path / "model.npz")
+    assert not (tmp_path / "trace").exists()
+
+
 def test_predict_reads_pictures(run, tmp_path, mnist, as_program):
     images, labels = mnist[1]
     weights = arrays_of(run[1] / "model.npz")
@@ -248,6 +293,17 @@ def test_bad_options_get_one_line(as_program, tmp_path, options, words):
     assert errors.startswith("neural_nets.py: error: ")
     assert words in errors
     assert errors.count("\n") == 1
+
+
+def test_without_a_display_nothing_is_trained_to_be_shown(as_program, tmp_path, monkeypatch):
+    import matplotlib
+
+    monkeypatch.setattr(matplotlib, "get_backend", lambda: "agg")
+    status, output, errors = as_program(
+        neural_nets.main, "neural_nets.py", "--show", "--output-dir", tmp_path
+    )
+    assert (status, output) == (2, "")
+    assert errors == "neural_nets.py: error: there is no display to open a window on\n"
 
 
 def test_as_a_program_bad_options_end_with_2():

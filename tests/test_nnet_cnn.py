@@ -112,6 +112,11 @@ def test_a_log_file_gets_plain_lines(small_mnist, tmp_path):
 BAD = {
     "no such option": (["--epoch", "3"], "unrecognized arguments"),
     "no epochs": (["--epochs", "0"], "--epochs: 0 is not between 1 and 100000"),
+    "too many epochs": (["--epochs", "100001"], "--epochs: 100001 is not between"),
+    "batches of nothing": (["--batch-size", "0"], "--batch-size: 0 is not between"),
+    "a seed below 0": (["--seed", "-1"], "--seed: -1 is not between"),
+    "a seed that NumPy has not": (["--seed", "4294967296"], "--seed: 4294967296 is not between"),
+    "momentum that never ends": (["--momentum", "1"], "--momentum: 1 is not between"),
     "a negative rate": (["--lr", "-1"], "argument --lr"),
     "a rate that is no number": (["--lr", "nan"], "argument --lr"),
     "text for a number": (["--batch-size", "many"], "invalid int value"),
@@ -151,6 +156,20 @@ def test_an_interrupted_run_says_how_to_go_on(number, status, small_mnist, tmp_p
     words = "nnet_cnn.py: stopped; the same command with --resume goes on after epoch "
     assert errors.startswith(words)
     assert errors.count("\n") == 1 and visible_files(tmp_path) == {"checkpoint.pt"}
+
+
+@pytest.mark.parametrize(("option", "name"), [
+    (["--epochs", 5], "epochs"), (["--lr", 0.1], "lr"), (["--momentum", 0.5], "momentum"),
+    (["--seed", 1], "seed"), (["--limit", 500], "limit"),
+])  # fmt: skip
+def test_resuming_with_other_settings_is_refused(trained, small_mnist, as_program, option, name):
+    folder = trained[1]
+    before = (folder / "checkpoint.pt").read_bytes()
+    argv = ["--data-dir", small_mnist, "--output-dir", folder, "--epochs", 4, "--batch-size", 30]
+    options = [*argv, "--quiet", "--resume", *option]
+    status, _, errors = as_program(nnet_cnn.main, "nnet_cnn.py", *options)
+    assert status == 2 and f"was made with {name} " in errors and errors.count("\n") == 1
+    assert (folder / "checkpoint.pt").read_bytes() == before
 
 
 def test_resuming_a_finished_run_reports_it_again(trained, small_mnist, tmp_path):

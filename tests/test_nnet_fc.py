@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import mlp
 import nnet_fc
 import reports
 import train_utils
@@ -44,6 +45,12 @@ def test_a_run_learns_and_writes_its_files(small_mnist, tmp_path, more):
     rows = list(csv.DictReader((tmp_path / "history.csv").open()))
     rates = [float(row["lr"]) for row in rows]  # the course's rate stays, ours ends near 0
     assert len(set(rates)) == 1 if "--hidden" in more else rates[-1] < 0.1 * rates[1]
+
+
+def test_a_layer_of_no_width_is_refused(as_program):
+    for script in (nnet_fc, mlp):
+        status, _, errors = as_program(script.main, "x.py", "--hidden", "5", "0")
+        assert status == 2 and "--hidden: 0 is not between 1 and " in errors
 
 
 def test_augmented_runs_differ(small_mnist, tmp_path):
@@ -104,6 +111,18 @@ def test_a_sweep_refuses_what_it_would_ignore(other, as_program):
     status, out, errors = as_program(nnet_fc.main, "nnet_fc.py", "--sweep", other)
     assert (status, out) == (2, "") and errors.count("\n") == 1
     assert "--sweep goes without" in errors
+
+
+def test_a_sweep_that_fails_leaves_the_earlier_table(small_mnist, tmp_path, monkeypatch):
+    def fail(path, results):
+        raise OSError("disk full")
+
+    (tmp_path / "sweep.csv").write_text("earlier")
+    monkeypatch.setattr(nnet_fc, "dev_accuracies", lambda *given: [0.9, 0.8])
+    monkeypatch.setattr(reports, "draw_sweep", fail)
+    with pytest.raises(OSError):
+        nnet_fc.main(options(small_mnist, tmp_path, "--sweep"))
+    assert (tmp_path / "sweep.csv").read_text() == "earlier"
 
 
 def test_a_difference_is_judged_by_the_seeds_noise():

@@ -1,5 +1,6 @@
 """photographs.py: every kind of picture becomes an MNIST digit, and what is none is refused."""
 
+import os
 import types
 
 import numpy as np
@@ -62,6 +63,12 @@ def test_a_blank_page_is_blank(size):
         assert photographs.normalise(page.astype(np.float32)) is None
 
 
+def test_a_page_of_dust_is_blank():
+    page = np.ones((200, 200), np.float32)
+    page[10::20, 10::20] = 0  # 100 specks, of which none stands out
+    assert photographs.normalise(page) is None
+
+
 def save(image, path, **options):
     image.save(path, **options)
     return path
@@ -121,6 +128,21 @@ def test_what_is_no_picture_is_refused(tmp_path, content, words):
     with pytest.raises(UserError, match=words) as error:
         photographs.read_picture(path)
     assert "x.png" in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="puts a shell script in Ghostscript's place")
+def test_a_picture_that_is_a_program_is_not_run(tmp_path, monkeypatch):
+    """EPS is a programming language, for which Pillow calls Ghostscript if there is one."""
+    from PIL import EpsImagePlugin, Image
+
+    save(Image.new("L", (20, 20)), tmp_path / "x.eps")
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {tmp_path}/trace\n")
+    ghostscript.chmod(0o700)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", str(ghostscript))
+    with pytest.raises(UserError, match=r"x\.eps is no picture"):
+        photographs.read_picture(tmp_path / "x.eps")
+    assert not (tmp_path / "trace").exists()
 
 
 def test_one_bad_picture_does_not_spoil_the_others(tmp_path, capsys):

@@ -1,13 +1,19 @@
 """reports.py: the figures of a run, its plots, and its files."""
 
 import json
+import math
 import os
+import signal
+import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import reports
+import utils
 from tests.conftest import chances_of, figures_drawn
+from utils import UserError
 
 
 def test_metrics_and_history_can_be_read_back(tmp_path):
@@ -26,6 +32,28 @@ def test_a_row_of_two_digits_names_both():
     assert reports.row_values(row, "dev_loss") == (0.1, 0.2)
     assert "0.1000 / 0.2000" in reports.epoch_line(row, 5)
     assert reports.epoch_line(row, 10).startswith("epoch  1/10")
+
+
+ONE = reports.history_row(1, (0.5, 0.75), (0.25, 0.875), 0.1, 2.0)
+TWO = reports.history_row(1, ((1, 2), (0, 1)), ((1, 2), (0, 1)), 0.1, 2.0)
+
+
+def test_a_history_that_a_run_has_written_is_taken():
+    for row in (ONE, TWO):
+        rows = [row, row | {"epoch": 2}]
+        assert reports.check_history(rows) == rows
+    assert reports.check_history("") == []  # a list in any case, for train() will append to it
+
+
+@pytest.mark.parametrize("rows", [
+    [ONE | {"epoch": 2}], [ONE, ONE], [ONE | {"train_loss": math.nan}], [ONE | {"more": 1}],
+    [ONE | {"lr": "0.1"}], [ONE | {"lr": 10**400}], [ONE | {"seconds": 0}],
+    [ONE, TWO | {"epoch": 2}], [{k: v for k, v in ONE.items() if k != "dev_accuracy"}],
+    [{"epoch": 1}], [1], 1, "x",
+])  # fmt: skip
+def test_a_history_of_other_make_is_refused(rows):
+    with pytest.raises((ValueError, TypeError, AttributeError, OverflowError)):
+        reports.check_history(rows)
 
 
 def test_the_chosen_epoch_is_the_last_of_the_best():
@@ -130,3 +158,99 @@ def test_results_replace_earlier_ones_all_or_none(tmp_path):
         (folder / "history.csv").write_text("rows")
     assert (tmp_path / "metrics.json").read_text() == "new"
     assert sorted(os.listdir(tmp_path)) == ["history.csv", "metrics.json"]
+
+
+def test_a_signal_waits_until_all_results_have_moved(tmp_path, monkeypatch):
+    replace, arrived = Path.replace, []
+
+    def signalled(self, target):
+        signal.raise_signal(signal.SIGTERM)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", signalled)
+    old = signal.signal(signal.SIGTERM, lambda *_: arrived.append(sorted(os.listdir(tmp_path))))
+    try:
+        with reports.results_together(tmp_path) as folder:
+            for name in ("a", "b"):
+                (folder / name).write_text("new")
+    finally:
+        signal.signal(signal.SIGTERM, old)
+    assert arrived == [[".unfinished", "a", "b"]]
+
+
+def test_a_picture_keeps_its_old_content_if_the_new_one_fails(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"old")
+
+    def fail(axes, figure):
+        raise OSError("disk full")
+
+    with pytest.raises(OSError):
+        reports.save_figure(tmp_path / "a.png", (2, 2), fail)
+    assert (tmp_path / "a.png").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("settings", [
+    '{"hidden": ["5", "--output-dir", "/elsewhere"]}', "{}", "[]", "1", "[" * 100_000,
+    '{"hidden": {"a": 1}}', "{", "\xff",
+], ids=lambda text: text[:20])  # fmt: skip
+def test_settings_of_a_stranger_give_no_other_options(tmp_path, settings):
+    (tmp_path / "model.pt").write_text("")
+    (tmp_path / "metrics.json").write_text(f'{{"settings": {settings}}}', encoding="latin1")
+    parser = utils.argument_parser("nnet_fc", "", epochs=1, batch_size=1, lr=1)
+    parser.add_argument("--hidden", type=int, nargs="+")
+    args = parser.parse_args(["--model", str(tmp_path / "model.pt")])
+    with pytest.raises((UserError, SystemExit)) as end:
+        reports.recall_settings(parser, args, ["hidden"])
+    assert isinstance(end.value, UserError) or end.value.code == 2
+    assert args.output_dir == utils.ROOT / "runs" / "nnet_fc"
+
+
+def test_weights_without_their_runs_metrics_are_used_as_the_options_say(tmp_path):
+    (tmp_path / "model.pt").write_text("")
+    args = types.SimpleNamespace(model=tmp_path / "model.pt", script="nnet_fc", hidden=[7])
+    assert reports.recall_settings(None, args, ["hidden"]).hidden == [7]
+
+
+def test_ctrl_c_while_pictures_are_drawn_leaves_old_results_and_says_how_to_go_on(
+    tmp_path, monkeypatch, ctrl_c
+):
+    (tmp_path / "metrics.json").write_text("old")
+    args = types.SimpleNamespace(script="mlp", epochs=1, seed=0, no_plots=False, quiet=True,
+                                 show=False, data_dir=tmp_path)  # fmt: skip
+    draw = reports.draw_learning_curves
+
+    def interrupted(*given):
+        ctrl_c()
+        draw(*given)
+
+    monkeypatch.setattr(reports, "draw_learning_curves", interrupted)
+    test = np.zeros((2, 28, 28)), np.array([[1, 2]]), chances_of([1, 3], [0.9, 0.8])
+    with pytest.raises(KeyboardInterrupt, match="--resume goes on after epoch 1"):
+        reports.finish_run(args, tmp_path, [ONE], test, lambda folder: None, parameters=1,
+                           examples=1, device="cpu", versions={})  # fmt: skip
+    assert (tmp_path / "metrics.json").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ({"lr": 1}, {}), ({}, {"lr": 1}), (None, {"lr": 1}), ({"lr": 1}, None), ({"lr": 1}, {"lr": 2}),
+])  # fmt: skip
+def test_settings_must_be_the_same_on_both_sides(old, new):
+    with pytest.raises(UserError, match=r"a\.pt was made with lr "):
+        reports.check_settings("a.pt", old, new)
+    reports.check_settings("a.pt", old, old)
+
+
+def test_a_data_folder_is_the_same_however_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    parser = utils.argument_parser("mlp", "", epochs=1, batch_size=1, lr=1)
+    names = (tmp_path / "data", "data", "../" + tmp_path.name + "/data")
+    found = [reports.settings_of(parser.parse_args(["--data-dir", str(name)])) for name in names]
+    assert found[0] == found[1] == found[2] and found[0]["data_dir"] == str(tmp_path / "data")
+    assert reports.settings_of(parser.parse_args([])) != found[0]
+
+
+def test_a_hostile_setting_is_shown_in_short():
+    with pytest.raises(UserError) as error:
+        reports.check_settings("a.pt", {"lr": "x" * 10**6}, {"lr": 0.1})
+    assert len(str(error.value)) < 250

@@ -1,8 +1,7 @@
-"""train_utils.py: the course's contract, exact averages, the same bits again, what is refused."""
+"""train_utils.py: the course's contract, exact averages, nudges, warps, what stops a run."""
 
 import copy
 import math
-import zipfile
 
 import numpy as np
 import pytest
@@ -76,6 +75,9 @@ def test_labels_of_two_digits_stay_a_pair(pair):
 def test_pictures_and_labels_must_agree():
     with pytest.raises(ValueError, match="7 pictures, 6 labels"):
         batchify_data(np.zeros((7, 2)), np.zeros(6), 2)
+    for size in (0, -1):
+        with pytest.raises(ValueError, match=f"batches of {size}"):
+            batchify_data(np.zeros((7, 2)), np.zeros(7), size)
 
 
 def test_shuffled_batches_hold_every_example_once_in_a_new_order():
@@ -214,16 +216,21 @@ def test_two_heads_return_a_pair():
     assert len(accuracy) == 2 and all(0 <= a <= 1 for a in accuracy)
 
 
-def test_the_best_epoch_is_kept():
+def test_the_best_epoch_is_kept(tmp_path):
     """A rate that ruins the weights in the second half: the chosen ones are of the first."""
     x, y = torch.randn(30, 6), torch.zeros(30, dtype=torch.long)
     y[x[:, 0] > 0] = 1
     batches, history = batchify_data(x, y, 10), []
     model = small_model()
     accuracy = train_model(batches, batches, model, lr=0.5, n_epochs=8, keep_best=True, quiet=True,
-                           schedule=lambda t: 1 if t < 0.5 else -20, history=history)  # fmt: skip
+                           schedule=lambda t: 1 if t < 0.5 else -20, history=history,
+                           checkpoint=tmp_path / "a.pt")  # fmt: skip
     assert accuracy == max(row["dev_accuracy"] for row in history) > history[-1]["dev_accuracy"]
     assert run_epoch(batches, model, None)[1] == accuracy
+    again = small_model(seed=1)
+    train_model(batches, batches, again, lr=0.5, n_epochs=8, keep_best=True, quiet=True,
+                checkpoint=tmp_path / "a.pt", resume=True)  # fmt: skip
+    assert torch.equal(state_of(again), state_of(model))
 
 
 def test_one_cycle_rises_and_falls():
@@ -337,6 +344,18 @@ def test_a_loss_that_is_no_number_stops_at_once(tmp_path):
     with pytest.raises(UserError, match="lower --lr"):
         train_model(batches, batches, small_model(), checkpoint=path, quiet=True)
     assert path.read_bytes() == before
+    seen = []
+    with pytest.raises(UserError, match="lower --lr"):
+        run_epoch((seen.append(1) or batch for batch in batches), small_model().eval(), None)
+    assert len(seen) == 2  # of 4 batches
+
+
+def test_losses_that_only_their_sum_makes_infinite_stop_the_run():
+    model = nn.Linear(1, 2, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[0.0], [2e38]]))
+    with pytest.raises(UserError, match="lower --lr"):
+        run_epoch(batchify_data(torch.ones(5, 1), torch.zeros(5), 1), model.eval(), None)
 
 
 # ------------------------------------------------------------------------------- random warps
@@ -373,98 +392,6 @@ def test_each_motion_stays_within_its_bounds():
     x = x.transpose(2, 3)  # 8 pixels below the middle
     leant = centres(train_utils.random_warp(x, rotation=0, scale=0, shear=0.1, shift=0))
     assert 0.7 < leant[:, 1].abs().max() <= 0.82
-
-
-# ------------------------------------------------------------------------------- checkpoints
-
-
-def run(path, n_epochs, model=None, resume=False, stop_after=None, settings=None, history=None):
-    """A short run with all that has a state: momentum, schedule, average, dropout, shuffling."""
-    torch.manual_seed(0)
-    model = model or nn.Sequential(
-        nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3)
-    )
-    batches = ShuffledBatches(*small_data(40), 8, augment=lambda x: x + 0.1 * torch.randn_like(x))
-    dev = batchify_data(*small_data(10, seed=1), 4, drop_last=False)
-    history = [] if history is None else history
-    if stop_after is not None:
-        history = StopAfter(stop_after)
-    train_model(batches, dev, model, 0.1, 0.9, True, n_epochs, schedule=train_utils.one_cycle,
-                averaging=0.9, history=history, keep_best=True, checkpoint=path,
-                resume=resume, settings=settings or {"lr": 0.1}, quiet=True)  # fmt: skip
-    return state_of(model), [{**row, "seconds": 0} for row in history]
-
-
-class StopAfter(list):
-    """A history that is interrupted, as by Ctrl-C, once it has a number of epochs."""
-
-    def __init__(self, epochs):
-        super().__init__()
-        self.epochs = epochs
-
-    def append(self, row):
-        if len(self) == self.epochs:
-            raise KeyboardInterrupt
-        super().append(row)
-
-
-@pytest.mark.parametrize("stop_after", [1, 3])
-def test_a_resumed_run_ends_with_the_same_bits(tmp_path, stop_after):
-    whole, rows = run(tmp_path / "a.pt", 5)
-    with pytest.raises(KeyboardInterrupt, match=f"goes on after epoch {stop_after}"):
-        run(tmp_path / "b.pt", 5, stop_after=stop_after)
-    torch.rand(100)  # other random numbers in between
-    again, again_rows = run(tmp_path / "b.pt", 5, resume=True)
-    assert torch.equal(whole, again) and rows == again_rows
-    finished, _ = run(tmp_path / "b.pt", 5, resume=True)  # nothing is left to do
-    assert torch.equal(whole, finished)
-
-
-def test_the_same_seed_gives_the_same_bits_and_another_others(tmp_path):
-    first, _ = run(None, 2)
-    second, _ = run(None, 2)
-    assert torch.equal(first, second)
-
-
-def test_resuming_with_other_settings_names_the_setting(tmp_path):
-    run(tmp_path / "a.pt", 1, settings={"lr": 0.1, "seed": 1})
-    with pytest.raises(UserError, match=r"^\S+a\.pt was made with lr 0\.1, not 0\.2"):
-        run(tmp_path / "a.pt", 1, resume=True, settings={"lr": 0.2, "seed": 1})
-
-
-def test_resuming_without_a_checkpoint_says_so(tmp_path):
-    with pytest.raises(UserError, match=r"no .*none\.pt to resume"):
-        run(tmp_path / "none.pt", 1, resume=True)
-
-
-def test_a_checkpoint_of_another_network_is_refused(tmp_path):
-    run(tmp_path / "a.pt", 1)
-    with pytest.raises(UserError, match=r"a\.pt does not fit"):
-        run(tmp_path / "a.pt", 1, model=small_model(), resume=True)
-
-
-DAMAGE = ["cut", "changed", "empty", "text", "a pickle", "a bomb"]
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_damaged_weights_are_refused(tmp_path, damage):
-    path = tmp_path / "weights.pt"
-    torch.save({"w": torch.arange(100.0)}, path)
-    whole = path.read_bytes()
-    assert train_utils.load_tensors(path)["w"][99] == 99
-    if damage == "cut":
-        path.write_bytes(whole[:-100])
-    elif damage == "changed":
-        path.write_bytes(whole.replace(np.float32(50).tobytes(), np.float32(51).tobytes()))
-    elif damage in ("empty", "text"):
-        path.write_bytes(b"" if damage == "empty" else b"not weights at all")
-    elif damage == "a pickle":
-        torch.save({"w": print}, path)
-    else:
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("archive/data.pkl", bytes(10 << 20))
-    with pytest.raises(UserError, match=r"weights\.pt"):
-        train_utils.load_tensors(path)
 
 
 # ------------------------------------------------------------------------ devices and precision

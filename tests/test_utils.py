@@ -10,10 +10,10 @@ import sys
 import threading
 import tracemalloc
 
+import filelock
 import numpy as np
 import pytest
 
-import pickles
 import utils
 from tests.conftest import ROOT, run_script, write_idx, write_mnist
 from utils import UserError
@@ -68,20 +68,33 @@ def test_a_name_beyond_the_letters_of_the_output_is_printed(as_program):
     assert as_program(lambda: print(name), "mlp.py") == (0, "\\udcff.png\n", "")
 
 
-def program(code, prefix="", **more):
-    """Run code as the main() of a program that prints, in a shell where prefix comes before it."""
-    text = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv = ['mlp.py']; import utils\n"
-            f"{code}")  # fmt: skip
-    return subprocess.run([sys.executable, "-c", text], stderr=subprocess.PIPE, text=True, **more)
+def program(code, **more):
+    """Run code as a program, whose output waits in memory as it does for users."""
+    text = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv = ['mlp.py']; import utils\n"
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", text + code]
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, env=env, **more)
 
 
-def test_a_reader_that_goes_away_is_no_traceback():
+@pytest.mark.parametrize("how", ["", ", flush=True", " * 100_000"])
+def test_a_reader_that_goes_away_is_no_traceback(how):
     reading, writing = os.pipe()
     os.close(reading)
-    done = program("utils.run_script(lambda: print('x' * 100_000))", stdout=writing)
+    done = program(f"utils.run_script(lambda: print('x'{how}))", stdout=writing)
     os.close(writing)
     assert done.returncode == 2
     assert done.stderr == "mlp.py: error: nobody reads the output any more\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device /dev/full of Linux")
+@pytest.mark.parametrize("how", ["", ", flush=True", " * 100_000"])
+def test_an_output_that_is_full_is_no_traceback(how):
+    with open("/dev/full", "w") as full:
+        done = program(f"utils.run_script(lambda: print('x'{how}))", stdout=full)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "mlp.py: error: a file could not be written: No space left on device\n"
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="closes the output as a shell does")
@@ -91,8 +104,8 @@ def test_a_closed_output_is_no_traceback():
 
 
 def test_ctrl_c_while_torch_is_imported_takes_one_line(tmp_path):
-    """In place of torch stands a file during whose import Ctrl-C comes."""
-    (tmp_path / "torch.py").write_text("import signal; signal.raise_signal(signal.SIGINT)")
+    """In place of torch stands a file whose import ends as by Ctrl-C."""
+    (tmp_path / "torch.py").write_text("raise KeyboardInterrupt")
     done = run_script("mlp.py", env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert done.returncode in (130, -signal.SIGINT)  # which a shell calls 130 too
     assert done.stderr == "mlp.py: interrupted\n"
@@ -181,9 +194,9 @@ def header(magic, *sizes):
 
 DAMAGE = {
     "truncated": (IMAGES, lambda old: gzip.compress(gzip.decompress(old)[:-1]), "as long as"),
-    "gzip truncated": (IMAGES, lambda old: old[: len(old) // 2], "damaged"),
+    "gzip truncated": (IMAGES, lambda old: old[: len(old) // 2], "is damaged"),
     "too long": (IMAGES, lambda old: gzip.compress(gzip.decompress(old) + b"\0"), "as long as"),
-    "byte changed": (IMAGES, lambda old: old[:-8] + b"abcd" + old[-4:], "damaged"),
+    "byte changed": (IMAGES, lambda old: old[:-8] + b"abcd" + old[-4:], "is damaged"),
     "wrong magic": (IMAGES, lambda old: header(0x0C03, 1, 28, 28), "no IDX file of pictures"),
     "labels for images": (IMAGES, lambda old: header(0x0801, 784), "no IDX file of pictures"),
     "images for labels": (LABELS, lambda old: header(0x0803, 1, 28, 28), "no IDX file of labels"),
@@ -241,129 +254,6 @@ def test_a_data_set_without_a_tenth_is_refused(tmp_path):
         utils.read_mnist(tmp_path)
 
 
-# ------------------------------------------------------------------------------------ pickles
-
-
-def test_a_pickle_comes_back_as_it_was(tmp_path):
-    data = {"x": np.arange(6.0).reshape(2, 3), "y": [1, (2, "three")], "z": np.float64(0.5),
-            "big": np.arange(3, dtype=">i4"), "f": np.asfortranarray(np.eye(3))}  # fmt: skip
-    utils.write_pickle_data(data, tmp_path / "a.pkl.gz")
-    back = utils.read_pickle_data(tmp_path / "a.pkl.gz")
-    assert back.keys() == data.keys() and back["y"] == data["y"] and back["z"] == 0.5
-    for name in ("x", "big", "f"):
-        assert np.array_equal(back[name], data[name])
-    assert np.dtype("i4").isnative  # reading a big-endian array did not change NumPy's own types
-
-
-# pickle.dumps([numpy.arange(2.0)], 2) of Python 2.7 with NumPy 1.16: bytes and text are one type.
-PYTHON_2 = (
-    b"\x80\x02]q\x01cnumpy.core.multiarray\n_reconstruct\nq\x02cnumpy\nndarray\nq\x03K\x00\x85q\x04"
-    b"U\x01b\x87q\x05Rq\x06(K\x01K\x02\x85q\x07cnumpy\ndtype\nq\x08U\x02f8K\x00K\x01\x87q\tRq\n"
-    b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x10\x00\x00\x00\x00\x00\x00\x00"
-    b"\x00\x00\x00\x00\x00\x00\x00\xf0?tba."
-)
-
-
-def test_a_pickle_of_python_2_is_read(tmp_path):
-    (tmp_path / "old.pkl.gz").write_bytes(gzip.compress(PYTHON_2))
-    (array,) = utils.read_pickle_data(tmp_path / "old.pkl.gz")
-    assert array.tolist() == [0.0, 1.0] and array.dtype == np.float64
-
-
-HOSTILE = {
-    "os.system": b"cos\nsystem\n(S'touch {}'\ntR.",
-    "builtins.eval": b"cbuiltins\neval\n(S'open(\"{}\", \"w\")'\ntR.",
-    "builtins.getattr": b"cbuiltins\ngetattr\n(cnumpy\nndarray\nS'tofile'\ntR.",
-    "numpy.load": b"cnumpy\nload\n(S'{}'\ntR.",
-    "objects in an array": pickle.dumps(np.array([{}, None], dtype=object)),
-    "an array by its constructor": b"cnumpy\nndarray\n((I1000\nttR.",
-    "a huge string": b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40),
-    "a huge array of bytes": b"\x80\x05\x96" + struct.pack("<Q", 3 << 30) + b"x.",
-    "an endless number": b"I" + b"1" * 100_000 + b"\n.",
-}
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_pickle_is_refused_and_runs_nothing(tmp_path, name):
-    trace = tmp_path / "trace"
-    path = tmp_path / "evil.pkl.gz"
-    path.write_bytes(gzip.compress(HOSTILE[name].replace(b"{}", str(trace).encode())))
-    with pytest.raises(UserError, match=r"evil\.pkl\.gz"):
-        utils.read_pickle_data(path)
-    assert not trace.exists()
-
-
-def array_with_type_state(state):
-    """A pickle of [array] whose type, float64, is given this state before the array uses it."""
-
-    class Type:
-        def __reduce__(self):
-            return np.dtype, ("f8", False, True), state
-
-    class Array:
-        def __reduce__(self):
-            make = np.zeros(0).__reduce__()[0]
-            return make, (np.ndarray, (0,), b"b"), (1, (2,), Type(), False, bytes(16))
-
-    return pickle.dumps([Array()], protocol=4)
-
-
-@pytest.mark.parametrize("state", [
-    (3, "<", None, None, None, -1, -1, 1),  # the elements are pointers to objects
-    (3, "<", (np.dtype("f8"), (1000,)), None, None, -1, -1, 0),  # each is 1000 numbers long
-    (3, "<", None, ("far",), {"far": (np.dtype("f8"), 800_000)}, -1, -1, 0),  # and lies elsewhere
-])  # fmt: skip
-def test_a_hostile_type_shows_no_other_memory(tmp_path, state):
-    path = tmp_path / "evil.pkl.gz"
-    path.write_bytes(gzip.compress(array_with_type_state(state)))
-    (array,) = utils.read_pickle_data(path)
-    kind = array.dtype
-    assert (kind.hasobject, kind.subdtype, kind.names, kind.itemsize) == (False, None, None, 8)
-    assert array.tolist() == [0, 0]
-
-
-def test_an_array_takes_no_memory_before_its_content(tmp_path):
-    text = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I100000000000\ntS'b'\ntR."
-    (tmp_path / "empty.pkl.gz").write_bytes(gzip.compress(text))
-    assert utils.read_pickle_data(tmp_path / "empty.pkl.gz").size == 0
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
-def test_ten_bytes_of_pickle_take_no_gigabytes(tmp_path):
-    """The unpickler in C would make room for as many remembered objects as a number claims."""
-    (tmp_path / "memo.pkl.gz").write_bytes(gzip.compress(b"\x80\x04]r\0\0\0\4."))
-    check = (f"import utils; print(utils.read_pickle_data({str(tmp_path / 'memo.pkl.gz')!r}),"
-             "open('/proc/self/status').read().split('VmHWM:')[1].split()[0])")  # fmt: skip
-    out = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True)
-    value, kilobytes = out.stdout.split()
-    assert value == "[]" and int(kilobytes) < 300_000
-
-
-FRAME = b"\x95" + struct.pack("<Q", 50_000)
-
-
-@pytest.mark.parametrize("content", [
-    pickle.dumps(bytes(50_000), 3), b"]" * 50_000, b"\x80\x04" + FRAME + b"]" * 50_000,
-    b"I1\n" * 50_000,
-], ids=["long", "many pieces", "many pieces in a frame", "many lines"])  # fmt: skip
-def test_a_pickle_that_unpacks_to_gigabytes_is_left(tmp_path, monkeypatch, content):
-    """In small: at most 20,000 bytes, of files that would unpack to 50,000 and more."""
-    monkeypatch.setattr(pickles, "MOST_PICKLED", 20_000)
-    utils.write_pickle_data([1, "two"], tmp_path / "a.pkl.gz")
-    assert utils.read_pickle_data(tmp_path / "a.pkl.gz") == [1, "two"]
-    (tmp_path / "bomb.pkl.gz").write_bytes(gzip.compress(content))
-    with pytest.raises(UserError, match=r"bomb\.pkl\.gz .*more than any data set"):
-        utils.read_pickle_data(tmp_path / "bomb.pkl.gz")
-
-
-def test_missing_and_damaged_pickles_are_named(tmp_path):
-    with pytest.raises(UserError, match="no file"):
-        utils.read_pickle_data(tmp_path / "none.pkl.gz")
-    (tmp_path / "cut.pkl.gz").write_bytes(gzip.compress(PYTHON_2)[:-9])
-    with pytest.raises(UserError, match=r"cut\.pkl\.gz is damaged"):
-        utils.read_pickle_data(tmp_path / "cut.pkl.gz")
-
-
 # --------------------------------------------------------------------- helpers of the course
 
 
@@ -414,6 +304,32 @@ def test_a_file_keeps_its_old_content_until_the_new_one_is_whole(tmp_path):
     assert path.read_bytes() == b"new" and os.listdir(tmp_path) == ["a.txt"]
 
 
+def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    seen = []
+
+    def fsync(number):
+        seen.append((os.fstat(number).st_size, (tmp_path / "a").exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with utils.whole_file(tmp_path / "a") as file:
+        file.write(b"whole")
+    assert seen == [(5, False)]
+
+
+def test_a_pickle_keeps_its_old_content_if_the_new_one_fails(tmp_path):
+    utils.write_pickle_data([1], tmp_path / "a.pkl.gz")
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        utils.write_pickle_data(lambda: 0, tmp_path / "a.pkl.gz")
+    assert utils.read_pickle_data(tmp_path / "a.pkl.gz") == [1]
+
+
+def test_signals_work_again_after_a_file_that_failed(tmp_path):
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(OSError), utils.whole_file(tmp_path / "a"):
+        raise OSError("disk full")
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_until_the_file_is_whole(tmp_path, number):
     arrived = []
@@ -451,6 +367,26 @@ def test_two_runs_cannot_share_a_folder_at_once(tmp_path):
     other.communicate()
     with utils.run_folder(tmp_path) as folder:
         assert folder == tmp_path
+
+
+def test_a_run_that_failed_lets_go_of_its_folder(tmp_path, monkeypatch):
+    locks = []  # kept here, for a lock that nobody has any more lets go by itself
+    acquire = filelock.FileLock.acquire
+    monkeypatch.setattr(filelock.FileLock, "acquire",
+                        lambda self, **how: locks.append(self) or acquire(self, **how))  # fmt: skip
+    with pytest.raises(ValueError), utils.run_folder(tmp_path):
+        raise ValueError
+    assert [lock.is_locked for lock in locks] == [False]
+
+
+def test_without_a_checkpoint_nothing_can_be_resumed():
+    for checkpoint, history in ((None, [{}]), ("a.pt", [])):
+        with (pytest.raises(KeyboardInterrupt, match="nothing to resume"),
+              utils.saying_how_to_resume(checkpoint, history)):  # fmt: skip
+            raise KeyboardInterrupt
+    with (pytest.raises(utils.Terminated, match="--resume goes on after epoch 1"),
+          utils.saying_how_to_resume("a.pt", [{}])):  # fmt: skip
+        raise utils.Terminated
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):

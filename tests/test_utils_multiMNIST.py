@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import pickle
+import tracemalloc
 import types
 
 import numpy as np
@@ -130,16 +131,19 @@ def packed(content):
 PICTURES, LABELS = "train_multi_digit_mini.pkl.gz", "test_labels_mini.txt.gz"
 DAMAGE = {
     "a file is missing": (PICTURES, None, "is missing"),
-    "truncated pictures": (PICTURES, lambda old: old[:-2000], "damaged"),
-    "truncated labels": (LABELS, lambda old: old[:-10], "damaged"),
+    "truncated pictures": (PICTURES, lambda old: old[:-2000], "is damaged"),
+    "truncated labels": (LABELS, lambda old: old[:-10], "is damaged"),
     "no list": (PICTURES, lambda old: packed({0: 1}), "not a list of 42 x 28"),
+    "a dict without 0": (PICTURES, lambda old: packed({1: 1}), "not a list of 42 x 28"),
+    "a number for a list": (PICTURES, lambda old: packed(5), "not a list of 42 x 28"),
+    "beyond any number": (PICTURES, lambda old: packed([10**400]), "not a list of 42 x 28"),
     "another shape": (PICTURES, lambda old: packed([np.zeros((28, 28))] * 3), "picture 0"),
     "values above 1": (PICTURES, lambda old: packed([np.full((42, 28), 7.0)]), "picture 0"),
     "not a number": (PICTURES, lambda old: packed([np.full((42, 28), np.nan)]), "picture 0"),
     "fewer pictures": (PICTURES, lambda old: packed([np.zeros((42, 28))]), "there are 1 pictures"),
     "one row of labels": (LABELS, lambda old: gzip.compress(b"1 2 3\n"), r"labels \(1, 3\)"),
-    "text for labels": (LABELS, lambda old: gzip.compress(b"one two\n"), "damaged"),
-    "no labels": (LABELS, lambda old: gzip.compress(b""), "damaged"),
+    "text for labels": (LABELS, lambda old: gzip.compress(b"one two\n"), "is damaged"),
+    "no labels": (LABELS, lambda old: gzip.compress(b""), "there are 20 pictures"),
     "label 10": (LABELS, lambda old: gzip.compress(b"1 " * 19 + b"10\n" + b"2 " * 20), "0 to 9"),
     "half a label": (LABELS, lambda old: gzip.compress(b"1 " * 19 + b".5\n" + b"2 " * 20), "0 to"),
     "a hostile pickle": (PICTURES, lambda old: gzip.compress(b"cos\nsystem\n(S'x'\ntR."), "os"),
@@ -147,14 +151,26 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damaged_course_files_are_named(tmp_path, damage):
+def test_damaged_course_files_are_named(tmp_path, damage, recwarn):
     write_course_files(tmp_path)
     name, change, words = DAMAGE[damage]
     path = tmp_path / name
     path.write_bytes(change(path.read_bytes())) if change else path.unlink()
     with pytest.raises(UserError, match=words) as error:
         get_data(tmp_path, True)
+    assert not list(recwarn)
     assert name in str(error.value) and "\n" not in str(error.value)
+
+
+def test_labels_that_unpack_to_gigabytes_take_little_memory(tmp_path):
+    """In small: 150 MB of blanks, of which 32 MB are looked at."""
+    write_course_files(tmp_path)
+    (tmp_path / LABELS).write_bytes(gzip.compress(b" " * (150 << 20), 1))
+    tracemalloc.start()
+    with pytest.raises(UserError, match=LABELS):
+        get_data(tmp_path, True)
+    assert tracemalloc.get_traced_memory()[1] < 400 << 20
+    tracemalloc.stop()
 
 
 def test_pairs_of_a_small_data_set_keep_dev_apart(tmp_path):
