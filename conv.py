@@ -3,8 +3,7 @@
     python conv.py                     trains it and writes runs/conv
     python conv.py --predict plate.png
 
-After 30 epochs it reads the upper digit of 99.42 %, the lower of 99.40 % and both of 98.85 % of the
-test pairs (one seed; PyTorch 2.13, bf16).
+To expect: @CONV@
 """
 
 import utils  # isort: skip - first, for what it says of OpenMP
@@ -16,12 +15,15 @@ import train_utils
 import utils_multiMNIST
 from utils_multiMNIST import img_cols, img_rows
 
-EPOCHS = 30
+EPOCHS = 30  # what five minutes on two cores allow
 BATCH_SIZE = 128
 LEARNING_RATE = 0.2  # the highest of the schedule
 MOMENTUM = 0.9
+# Half of what nnet_cnn.py's digits are moved, as in mlp.py, where that was better.
 WARP = {"rotation": 5.0, "scale": 0.05, "shear": 0.05, "shift": 1.0}
 AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than one epoch
+# Length of the step towards a harder pair: after ten epochs both digits are right in 98.58 % of
+# 20,000 dev pairs, without it in 98.41 % (one seed).
 NUDGE = 0.5
 
 

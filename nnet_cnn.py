@@ -19,11 +19,15 @@ import photographs
 import reports
 import train_utils
 
-EPOCHS = 30
+EPOCHS = 30  # what five minutes on two cores allow; 15 read 99.67 % of dev (one seed)
 BATCH_SIZE = 128
 LEARNING_RATE = 0.2  # the highest of the schedule
 MOMENTUM = 0.9
 AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than one epoch
+# Length of the step towards a harder digit. On dev, after 15 epochs: 99.67 %, without it 99.63; of
+# 30,000 warped copies of the dev digits 0.65 % are misread, without it 0.82; after one epoch 99.40,
+# without it 99.22 (two seeds). Steps of 1.0 are too long: the network learns to tell the digit from
+# the step ("label leaking", Kurakin et al., ICLR 2017) and forgets how digits look: 58 %.
 NUDGE = 0.5
 
 

@@ -18,14 +18,20 @@ from torch import nn
 import reports
 import train_utils
 
-HIDDEN = (1024, 1024)
+# What each choice is worth: percent of the dev digits read after 20 epochs, of which these settings
+# read 99.42, and with one change ... (one seed each; seeds differ by about 0.03).
+HIDDEN = (1024, 1024)  # two layers of 512: 99.25; three: 99.33; 2,048, three times as slow: 99.43
 # Length of the step towards a harder digit, by --augment; the digits themselves are 9.2 long.
+# None: 98.83; of 1.0: 99.33; 2.0: 99.23; 2.5: 99.17. On warped digits 1.0 read 99.47, and 1.5, with
+# warps half as large, 99.43.
 NUDGE = {False: 1.5, True: 1.0}
-EPOCHS = {False: 30, True: 50}
+EPOCHS = {False: 30, True: 50}  # by --augment: digits that are warped anew last longer
 BATCH_SIZE = 128
 LEARNING_RATE = 0.2  # the highest of the schedule
 MOMENTUM = 0.9
-AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than one epoch
+AVERAGING = 0.998  # of the weights of 500 steps; without: 99.40, and less steady on the way
+# No batch normalisation: 99.30. Tried and left out: dropout of 0.2 of the units, 99.28; weight
+# decay of 0.0005, 99.38. In place of nudges, dropout came to about 99.0, in 60 epochs.
 
 # The course's exercise: its baseline, and what it changes, one setting at a time.
 BASELINE = {"batch_size": 32, "lr": 0.1, "momentum": 0.0, "hidden": [128], "activation": "relu"}
@@ -35,7 +41,7 @@ CHANGES = {
     "momentum 0.9": {"momentum": 0.9},
     "LeakyReLU": {"activation": "leaky_relu"},
 }
-SWEEP_EPOCHS = 10  # six settings, five seeds and ten epochs take some minutes
+SWEEP_EPOCHS = 10  # with six settings and five seeds some minutes
 SWEEP_SEEDS = 5
 
 ACTIVATIONS = {

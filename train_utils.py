@@ -221,8 +221,7 @@ def nudge(model, x, y, length, precision="fp32"):
 
     The length is Euclidean, over all pixels. The loss grows fastest along its gradient by the
     pixels; what the network learns there holds in a ball around each picture. Goodfellow et al.,
-    ICLR 2015 (arXiv 1412.6572), section 5; with Euclidean length Miyato et al., ICLR 2016 (arXiv
-    1507.00677). Goes back to training mode in the end.
+    ICLR 2015 (arXiv 1412.6572), section 5; Euclidean: Miyato et al., ICLR 2016 (arXiv 1507.00677).
     """
     # As if to evaluate: over a batch's own mean and variance, every picture moves all others' loss.
     model.eval()
@@ -234,12 +233,12 @@ def nudge(model, x, y, length, precision="fp32"):
     return x.detach() + steps * (length / (lengths + 1e-20))
 
 
-def one_cycle(progress, warm_up=0.3):
-    """Schedule: the rate climbs to its highest during `warm_up` of the run, then falls to zero.
+def one_cycle(progress):
+    """Schedule: the rate climbs to its highest over 0.3 of the run, then falls to zero.
 
     Smith and Topin, "Super-convergence", 2019 (arXiv 1708.07120), with straight lines.
     """
-    return progress / warm_up if progress < warm_up else (1 - progress) / (1 - warm_up)
+    return progress / 0.3 if progress < 0.3 else (1 - progress) / 0.7
 
 
 @torch.no_grad()
