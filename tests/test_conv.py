@@ -38,3 +38,9 @@ def test_a_run_learns_both_digits_writes_its_files_and_reads_a_picture(
     name, _, rest = out.rpartition(": ")
     assert name == str(plate) and len(rest.split()) == 4 and rest.count("%") == 2
     assert (tmp_path / "readings.png").exists()
+
+
+@pytest.mark.slow
+def test_one_epoch_reads_97_percent_of_either_digit(tmp_path):
+    metrics = conv.main(["--epochs", "1", "--output-dir", str(tmp_path), "--quiet"])
+    assert min(metrics["test_accuracy"]) >= 0.97

@@ -53,6 +53,12 @@ def test_a_layer_of_no_width_is_refused(as_program):
         assert status == 2 and "--hidden: 0 is not between 1 and " in errors
 
 
+@pytest.mark.slow
+def test_two_epochs_read_98_percent(tmp_path):
+    metrics = nnet_fc.main(["--epochs", "2", "--output-dir", str(tmp_path), "--quiet"])
+    assert metrics["test_accuracy"] >= 0.98
+
+
 def test_augmented_runs_differ(small_mnist, tmp_path):
     argv = options(small_mnist, tmp_path, "--epochs", "1", "--no-plots")
     assert nnet_fc.main(argv)["test_loss"] != nnet_fc.main([*argv, "--augment"])["test_loss"]
