@@ -19,7 +19,7 @@ import photographs
 import reports
 import train_utils
 
-EPOCHS = 30  # what five minutes on two cores allow; 15 read 99.67 % of dev (one seed)
+EPOCHS = 30  # within five minutes on two cores; 15 read 99.67 % of dev (one seed)
 BATCH_SIZE = 128
 LEARNING_RATE = 0.2  # the highest of the schedule
 MOMENTUM = 0.9
