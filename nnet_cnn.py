@@ -5,9 +5,9 @@
     python nnet_cnn.py --predict seven.png
     python nnet_cnn.py --draw          reads what you draw with the mouse, while you draw it
 
-To expect of one epoch: 99.43 +- 0.07 % of the test digits (five seeds; PyTorch 2.13, bf16), after 16 s
-on 2 cores of an AMD EPYC. The 30 epochs of the default have not been measured; 40 without nudges
-read 99.69 % (one seed).
+To expect of one epoch: 99.43 +- 0.07 % of the test digits (five seeds; PyTorch 2.13, bf16), 16 s in
+all on 2 cores of an AMD EPYC. The 30 epochs of the default have not been measured; 40 without
+nudges read 99.69 % (one seed).
 """
 
 import utils  # isort: skip - first, for what it says of OpenMP
