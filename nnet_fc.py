@@ -6,8 +6,8 @@
     python nnet_fc.py --hidden 128 --batch-size 32 --lr 0.1 --momentum 0 --epochs 10
                                        the course's baseline
 
-To expect: 99.14 +- 0.01 % of the test digits, with --augment 99.50 +- 0.03 %; the baseline, after 30
-epochs, 98.03 +- 0.05 % (five seeds; PyTorch 2.13, bf16). For comparison, without convolutions or
+To expect: 99.14 +- 0.01 % of the test digits, with --augment 99.50 +- 0.03 %; the baseline, after
+30 epochs, 98.03 +- 0.05 % (five seeds; PyTorch 2.13, bf16). For comparison, without convolutions or
 warps: dropout 98.75 %, with max-norm 99.05 % (Srivastava et al., JMLR 2014); the ladder network
 99.43 % (Rasmus et al., NeurIPS 2015).
 """
