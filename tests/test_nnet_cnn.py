@@ -100,7 +100,7 @@ def test_no_plots_writes_no_pictures_and_loads_no_matplotlib(small_mnist, tmp_pa
 
 def test_a_log_file_gets_plain_lines(small_mnist, tmp_path):
     done = run_script("nnet_cnn.py", "--data-dir", small_mnist, "--output-dir", tmp_path / "run",
-                      "--epochs", 2, cwd=tmp_path)  # fmt: skip
+                      "--epochs", 2, "--no-plots", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0 and done.stderr == "" and "\r" not in done.stdout
     lines = done.stdout.splitlines()
     assert lines[0] == "75,450 weights learn from 540 pictures; dev has 60"
