@@ -1,8 +1,8 @@
 """What a run says, records and draws, and what a later run takes up of it.
 
 In the order of the file: the history and the figures of a run, as lines and as files; plots; the
-end of a run; its settings, compared by --resume and recalled by --predict. Matplotlib is imported
-where it is used, so that a run does not wait for what it does not need.
+end of a run; its settings, compared by --resume and recalled by --predict. Matplotlib and
+PyTorch are imported where they are used, so that no run waits for what it does not need.
 Shapes: N pictures, H rows, W columns; a head of a network reads one digit.
 """
 
@@ -309,6 +309,29 @@ def draw_layers(path, picture, layers):
     columns = max(len(maps) for maps in layers)
     size = (0.7 * columns, 0.95 * (1 + len(layers)))
     save_figure(path, size, draw, nrows=1 + len(layers), ncols=columns)
+
+
+def draw_inside(folder, layers, picture):
+    """Draw what the first layer has learned, and what one picture (1, H, W) becomes behind it.
+
+    Fully connected: weights.png, each unit's weights where the pixels are. Convolutional:
+    filters.png, and activations.png, the feature maps behind every ReLU.
+    """
+    import torch
+    from torch import nn
+
+    first = next(layer for layer in layers if isinstance(layer, (nn.Conv2d, nn.Linear)))
+    weights = first.weight.detach().float().cpu().numpy()
+    if isinstance(first, nn.Linear):
+        return draw_weights(folder / "weights.png", weights, picture.shape[-2:])
+    draw_filters(folder / "filters.png", weights[:, 0])
+    x, maps = picture[None], []
+    with torch.no_grad():
+        for layer in layers.eval():
+            x = layer(x)
+            if isinstance(layer, nn.ReLU) and x.ndim == 4:
+                maps.append(x[0].float().cpu().numpy())  # (C, h, w)
+    return draw_layers(folder / "activations.png", picture[0].cpu().numpy(), maps)
 
 
 def draw_sweep(path, results):

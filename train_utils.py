@@ -1,8 +1,8 @@
 """What the four PyTorch scripts share: batches, the training loop, checkpoints, the report.
 
-In the order of the file: the functions of the course (batches, one epoch, training), which the
-scripts use as they are; the choices that go with them (schedule, averaged weights, random warps);
-checkpoints; the command line; the data; a run, its end, and pictures read with its weights.
+In the order of the file: the functions of the course (batches, one epoch, training); the choices
+that go with them (nudges, schedule, averaged weights, random warps); checkpoints; the command line,
+the data, the files of a run; pictures read with its weights.
 Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head reads one digit.
 """
 
@@ -52,17 +52,23 @@ def batchify_data(x_data, y_data, batch_size, *, drop_last=True):
     return [{"x": x[part].float(), "y": y[..., part].long()} for part in parts]
 
 
+def as_floats(x):
+    """Bytes -> float32 in [0, 1]; float32 stays as it is."""
+    return x if x.is_floating_point() else x / 255
+
+
 class ShuffledBatches:
     """Like a list of full batches, but in a new random order, and made anew, every time.
 
-    x (N, ...) and y (N,) or (2, N) stay where they are in memory. `augment`, if given, gets each
-    batch x (B, ...) and returns another of the same shape. `compose`, if given, makes one picture
-    of two: every picture meets a random other one, and the labels become (2, B).
+    x (N, ...), float32 in [0, 1] or bytes, and y (N,) or (2, N) stay where they are in memory; a
+    batch is float32. `augment`, if given, gets each batch x (B, ...) and returns another of the
+    same shape. `compose`, if given, makes one picture of two: every picture meets a random other
+    one, and the labels become (2, B).
     """
 
     def __init__(self, x, y, batch_size, *, augment=None, compose=None):
         self.x, self.y, self.batch_size = x, y, batch_size
-        self.augment, self.compose = augment or (lambda pictures: pictures), compose
+        self.augment, self.compose = augment, compose
         if not 1 <= batch_size <= len(x):
             raise UserError(f"--batch-size {batch_size}: there are only {len(x)} training examples")
 
@@ -72,11 +78,15 @@ class ShuffledBatches:
     def __iter__(self):
         # The second order is that of the partners, drawn in any case to keep this short.
         for first, second in zip(self.random_order(), self.random_order(), strict=True):  # (B,)
-            x, y = self.augment(self.x[first]), self.y[..., first]
+            x, y = self.pick(first), self.y[..., first]
             if self.compose:
-                x = self.compose(x, self.augment(self.x[second]))
-                y = torch.stack([y, self.y[second]])
-            yield {"x": x, "y": y}
+                x, y = self.compose(x, self.pick(second)), torch.stack([y, self.y[second]])
+            yield {"x": as_floats(x), "y": y}
+
+    def pick(self, chosen):
+        """Return the pictures of the indices (B,), augmented: float32 then, else bytes may stay."""
+        x = self.x.index_select(0, chosen)  # what self.x[chosen] gives, in half the time
+        return self.augment(as_floats(x)) if self.augment else x
 
     def random_order(self):
         """Return one random order of the examples, cut into full batches of indices (B,)."""
@@ -94,7 +104,7 @@ def logits_of(model, x, precision):
     # bf16: 16 bits with float32's range, for the products alone; weights stay float32.
     with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
         out = model(x)
-    return out if isinstance(out, (tuple, list)) else (out,)
+    return [z.float() for z in (out if isinstance(out, (tuple, list)) else (out,))]
 
 
 def compare(model, x, y, precision):
@@ -105,17 +115,30 @@ def compare(model, x, y, precision):
     logits = logits_of(model, x, precision)
     y = y.reshape(len(logits), -1)
     # cross_entropy is softmax and -log p of the right class in one.
-    losses = [F.cross_entropy(z.float(), t) for z, t in zip(logits, y, strict=True)]
+    losses = [F.cross_entropy(z, t) for z, t in zip(logits, y, strict=True)]
     return logits, y, torch.stack(losses)
 
 
-def run_epoch(data, model, optimizer, *, precision="fp32", harden=None, after_step=None):
+def smoothed(losses, logits, share):
+    """Return the mean loss as if `share` of every label were spread evenly over the ten classes.
+
+    The network then gains nothing by being ever surer of what it reads right already. "Label
+    smoothing": Szegedy et al., CVPR 2016 (arXiv 1512.00567), section 7.
+    """
+    even = [(z.logsumexp(1) - z.mean(1)).mean() for z in logits]  # cross-entropy, all equally right
+    return ((1 - share) * losses + share * torch.stack(even)).mean()
+
+
+def run_epoch(
+    data, model, optimizer, *, precision="fp32", harden=None, smoothing=0.0, after_step=None
+):
     """Go through all batches once: train if model.training, otherwise evaluate without gradients.
 
     Returns (loss, accuracy), averaged over examples; for a model with two heads, which trains on
     the mean of its losses, ((loss1, loss2), (accuracy1, accuracy2)). Losses are cross-entropies in
-    nats. In training `harden(x, y)` returns the pictures to learn from instead of x, `after_step()`
-    is called after every step of the optimizer. Raises UserError if the loss is no number.
+    nats. In training `harden(x, y)` returns the pictures to learn from instead of x, `smoothing` is
+    the share of smoothed(), `after_step()` is called after every step of the optimizer. Raises
+    UserError if the loss is no number.
     """
     device = next(model.parameters()).device
     loss_sum, right, count = 0, 0, 0
@@ -129,7 +152,8 @@ def run_epoch(data, model, optimizer, *, precision="fp32", harden=None, after_st
                 check_finite(losses)
             if model.training:
                 optimizer.zero_grad()  # gradients of the last step would be added to
-                losses.mean().backward()  # the chain rule of neural_nets.py, done by PyTorch
+                objective = smoothed(losses, logits, smoothing) if smoothing else losses.mean()
+                objective.backward()  # the chain rule of neural_nets.py, done by PyTorch
                 optimizer.step()
                 if after_step:
                     after_step()
@@ -154,20 +178,20 @@ def check_finite(losses):
 
 def train_model(
     train_data, dev_data, model, lr=0.01, momentum=0.9, nesterov=False, n_epochs=30, *,
-    schedule=None, averaging=0.0, nudged=0.0, precision="fp32", keep_best=False, history=None,
-    checkpoint=None, resume=False, settings=None, quiet=False,
+    schedule=None, averaging=0.0, nudged=0.0, smoothing=0.0, precision="fp32", keep_best=False,
+    history=None, checkpoint=None, resume=False, settings=None, quiet=False,
 ):  # fmt: skip
     """Train with stochastic gradient descent and return the accuracy on dev (a pair for two heads).
 
     train_data and dev_data are lists of batches, or ShuffledBatches. With the first seven arguments
     alone this is the course's function. `schedule(progress)` multiplies lr, progress going from 0
     to 1; `averaging` is the decay of the averaged weights, which the model has in the end, from the
-    epoch that did best on dev if keep_best; `nudged` is the length that nudge() comes to. One row
-    per epoch is appended to the list `history`. After every epoch the path `checkpoint` is written;
-    `resume` goes on from there and ends with the same bits. Raises UserError if the loss is no
-    number, or the checkpoint of other settings.
+    epoch that did best on dev if keep_best; `nudged` is the length that nudge() comes to,
+    `smoothing` the share of smoothed(). One row per epoch is appended to the list `history`. After
+    every epoch the path `checkpoint` is written; `resume` goes on from there and ends with the same
+    bits. Raises UserError if the loss is no number, or the checkpoint of other settings.
     """
-    optimizer = torch.optim.SGD(model.parameters(), lr, momentum, nesterov=nesterov)
+    optimizer = torch.optim.SGD(model.parameters(), lr, momentum, nesterov=nesterov, fused=True)
     steps = max(1, n_epochs * len(train_data))
     rate = schedule or (lambda progress: 1.0)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
@@ -183,7 +207,7 @@ def train_model(
             start = time.perf_counter()
             bar = reports.progress_bar(train_data, f"epoch {epoch}/{n_epochs}", quiet)
             # train() and eval() switch what dropout and batch normalisation do.
-            train = run_epoch(bar, model.train(), optimizer, precision=precision, **how)
+            train = run_epoch(bar, model.train(), optimizer, smoothing=smoothing, **how)
             seconds = time.perf_counter() - start
             dev = run_epoch(dev_data, averaged.eval(), None, precision=precision)
             row = reports.history_row(epoch, train, dev, scheduler.get_last_lr()[0], seconds)
@@ -202,7 +226,7 @@ def train_model(
 
 
 def hooks(model, averaged, scheduler, steps, averaging, nudged, precision):
-    """Return what run_epoch does besides in training: {"harden": or None, "after_step": ...}."""
+    """Return what run_epoch does in training besides learning, as its keyword arguments."""
 
     def harden(x, y):
         grown = min(1, scheduler.last_epoch / steps / NUDGE_GROWS)
@@ -213,7 +237,7 @@ def hooks(model, averaged, scheduler, steps, averaging, nudged, precision):
         if averaging:
             update_average(averaged, model, scheduler.last_epoch, averaging)
 
-    return {"harden": harden if nudged else None, "after_step": after_step}
+    return {"precision": precision, "harden": harden if nudged else None, "after_step": after_step}
 
 
 def nudge(model, x, y, length, precision="fp32"):
@@ -382,10 +406,7 @@ def choose_device(name):
 
 
 def choose_precision(name, device):
-    """Return "fp32" or "bf16"; auto takes bf16 where the processor computes with it directly.
-
-    A processor that has no instructions for bf16 emulates it, slower than fp32.
-    """
+    """Return "fp32" or "bf16"; auto takes bf16 where it is in hardware: emulated it is slow."""
     if name != "auto":
         return name
     if device == "cuda":
@@ -433,15 +454,14 @@ def read_digits(model, x, precision="fp32"):
     parts = []
     for part in x.split(EVALUATION_BATCH):
         logits = torch.stack(logits_of(model, part.to(device), precision))  # (heads, B, 10)
-        parts.append(logits.float().softmax(2).cpu())
+        parts.append(logits.softmax(2).cpu())
     return torch.cat(parts, dim=1).numpy()
 
 
 def finish_run(args, folder, model, layers, batches, history, test):
     """Read the test set, once; write and print the results; return the metrics.
 
-    `layers` is the nn.Sequential of the model that gets the picture; batches are the training data,
-    test is (x, y).
+    `layers` is the model's nn.Sequential that gets the picture; test is (x, y).
     """
     x, y = test
     with utils.saying_how_to_resume(folder, history):
@@ -452,7 +472,7 @@ def finish_run(args, folder, model, layers, batches, history, test):
     def write_own(results):
         write_tensors(model.state_dict(), results / "model.pt")
         if not args.no_plots:
-            draw_inside(results, layers, x[0])
+            reports.draw_inside(results, layers, x[0])
 
     return reports.finish_run(
         args, folder, history, (images, labels, probabilities), write_own,
@@ -478,23 +498,3 @@ def trained_reader(args, model):
 def predict(args, model, height=28):
     """Read the pictures that --predict names with trained weights; print a line for each."""
     return photographs.read_pictures(args, trained_reader(args, model), height)
-
-
-@torch.no_grad()
-def draw_inside(folder, layers, picture):
-    """Draw what the first layer has learned, and what one picture (1, H, W) becomes behind it.
-
-    Fully connected: weights.png, each unit's weights where the pixels are. Convolutional:
-    filters.png, and activations.png, the feature maps behind every ReLU.
-    """
-    first = next(layer for layer in layers if isinstance(layer, (nn.Conv2d, nn.Linear)))
-    weights = first.weight.float().cpu().numpy()
-    if isinstance(first, nn.Linear):
-        return reports.draw_weights(folder / "weights.png", weights, picture.shape[-2:])
-    reports.draw_filters(folder / "filters.png", weights[:, 0])
-    x, maps = picture[None], []
-    for layer in layers.eval():
-        x = layer(x)
-        if isinstance(layer, nn.ReLU) and x.ndim == 4:
-            maps.append(x[0].float().cpu().numpy())  # (C, h, w)
-    return reports.draw_layers(folder / "activations.png", picture[0].cpu().numpy(), maps)

@@ -107,6 +107,17 @@ def test_only_the_batch_is_augmented_not_the_data():
     assert all((batch["x"] == 2).all() for batch in batches) and (x == 1).all()
 
 
+def test_bytes_become_floats_before_they_are_augmented():
+    x = torch.tensor([[0], [51], [255]], dtype=torch.uint8)
+    seen = []
+    for augment in (None, lambda b: seen.append(b.sort(dim=0)[0]) or b / 2):
+        (batch,) = ShuffledBatches(x, torch.zeros(3), 3, augment=augment)
+        seen.append(batch["x"].sort(dim=0)[0])
+    expected = torch.tensor([[0.0], [0.2], [1.0]])
+    for found, right in zip(seen, (expected, expected, expected / 2), strict=True):
+        torch.testing.assert_close(found, right, rtol=0, atol=1e-7)
+
+
 def test_accuracy_is_the_share_of_equals():
     read, truth = torch.tensor([1, 2, 3, 4]), torch.tensor([1, 2, 0, 4])
     assert train_utils.compute_accuracy(read, truth) == 0.75
@@ -332,6 +343,30 @@ def test_an_epoch_learns_from_the_nudged_pictures():
     assert torch.equal(state_of(model), state_of(twin))
     evaluated = run_epoch(batchify_data(x, y, 3), model.eval(), None, harden=lambda x, y: 1 - x)
     assert evaluated == run_epoch(batchify_data(x, y, 3), model, None)
+
+
+def test_smoothed_is_pytorchs_label_smoothing_averaged_over_the_heads():
+    generator = torch.Generator().manual_seed(0)
+    logits = [3 * torch.randn(5, 10, generator=generator) for _ in range(2)]
+    y = torch.randint(10, (2, 5), generator=generator)
+    plain = torch.stack([F.cross_entropy(z, t) for z, t in zip(logits, y, strict=True)])
+    expected = [F.cross_entropy(z, t, label_smoothing=0.1) for z, t in zip(logits, y, strict=True)]
+    found = train_utils.smoothed(plain, logits, 0.1)
+    torch.testing.assert_close(found, (expected[0] + expected[1]) / 2)
+
+
+def test_training_takes_the_smoothed_loss_and_reports_the_plain_one():
+    (x, y), model, twin = small_data(), small_model(), small_model()
+    batches = batchify_data(x, y, 20)
+    plain = run_epoch(batches, model.eval(), None, smoothing=0.3)
+    history = []
+    train_model(batches, batches, model, lr=0.5, momentum=0, n_epochs=1, smoothing=0.3,
+                history=history, quiet=True)  # fmt: skip
+    assert history[0]["train_loss"] == pytest.approx(plain[0], rel=1e-6)
+    optimizer = torch.optim.SGD(twin.parameters(), lr=0.5)
+    F.cross_entropy(twin(x), y, label_smoothing=0.3).backward()
+    optimizer.step()
+    torch.testing.assert_close(state_of(model), state_of(twin))
 
 
 def test_a_loss_that_is_no_number_stops_at_once(tmp_path):

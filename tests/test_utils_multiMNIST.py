@@ -87,8 +87,10 @@ def test_fresh_pairs_differ_every_time_and_use_every_digit(small_mnist):
     (first, *_), (second, *_) = list(batches), list(batches)
     assert first["x"].shape == (60, 1, 42, 28) and first["y"].shape == (2, 60)
     assert not torch.equal(first["x"], second["x"])
-    digits = {x[0, :14].numpy().tobytes(): int(y) for x, y in zip(*data["train"], strict=True)}
-    lows = {x[0, 14:].numpy().tobytes(): int(y) for x, y in zip(*data["train"], strict=True)}
+    assert data["train"][0].dtype == torch.uint8 and first["x"].dtype == torch.float32
+    single = data["train"][0].numpy() / np.float32(255), data["train"][1].tolist()
+    digits = {x[0, :14].tobytes(): y for x, y in zip(*single, strict=True)}
+    lows = {x[0, 14:].tobytes(): y for x, y in zip(*single, strict=True)}
     for x, upper, lower in zip(first["x"], *first["y"], strict=True):
         assert digits[x[0, :14].numpy().tobytes()] == upper
         assert lows[x[0, 28:].numpy().tobytes()] == lower
