@@ -21,13 +21,14 @@ from utils_multiMNIST import img_cols, img_rows
 
 # The numbers: percent of 20,000 dev pairs of which both digits are right, one seed each.
 HIDDEN = [1536, 768]
-EPOCHS = 40  # 12 epochs read 96.58; the more the better, while patience lasts
-BATCH_SIZE = 128
-LEARNING_RATE = 0.2  # the highest of the schedule
+EPOCHS = 40  # 97.70, with the settings below; the more the better, while patience lasts
+BATCH_SIZE = 256  # 16 epochs of it take the time of 12 with 128: 96.89 instead of 96.58
+LEARNING_RATE = 0.4  # the highest of the schedule
 MOMENTUM = 0.9
 # Half of what nnet_cnn.py's digits are moved: after 12 epochs 96.58, moved as much as those 95.74.
 WARP = {"rotation": 5.0, "scale": 0.05, "shear": 0.05, "shift": 1.0}
-AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than one epoch
+AVERAGING = 0.998  # averages the weights of the last 500 steps, about two epochs
+SMOOTHING = 0.05  # share of each label that is spread over all digits (train_utils.smoothed): 96.73
 # Tried and left out: nudging the pairs (train_utils.nudge) by 1.0, after 12 epochs 96.58 as well.
 
 
@@ -74,7 +75,7 @@ def main(argv=None):
         )
         history = train_utils.train(
             args, folder, model, batches, data["dev"],
-            schedule=train_utils.one_cycle, averaging=AVERAGING,
+            schedule=train_utils.one_cycle, averaging=AVERAGING, smoothing=SMOOTHING,
         )  # fmt: skip
         return train_utils.finish_run(
             args, folder, model, model.hidden, batches, history, data["test"]
