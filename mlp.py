@@ -21,7 +21,7 @@ from utils_multiMNIST import img_cols, img_rows
 
 # The numbers: percent of 20,000 dev pairs of which both digits are right, one seed each.
 HIDDEN = [1536, 768]
-EPOCHS = 40  # 97.70, with the settings below; the more the better, while patience lasts
+EPOCHS = 40  # 97.70 with all the settings below, in two to three minutes on 2 cores
 BATCH_SIZE = 256  # 16 epochs of it take the time of 12 with 128: 96.89 instead of 96.58
 LEARNING_RATE = 0.4  # the highest of the schedule
 MOMENTUM = 0.9
