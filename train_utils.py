@@ -1,7 +1,7 @@
 """What the four PyTorch scripts share: batches, the training loop, checkpoints, the report.
 
 In the order of the file: the functions of the course (batches, one epoch, training); the choices
-that go with them (nudges, schedule, averaged weights, random warps); checkpoints; the command line,
+that go with them (optimizer, nudges, schedule, averaged weights, random warps); the command line,
 the data, the files of a run; pictures read with its weights.
 Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head reads one digit.
 """
@@ -9,16 +9,15 @@ Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head 
 import utils  # isort: skip - first, for what it says of OpenMP
 
 import copy
-import io
 import math
 import time
-import warnings
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+import checkpoints
 import photographs
 import reports
 from utils import UserError
@@ -191,17 +190,17 @@ def train_model(
     every epoch the path `checkpoint` is written; `resume` goes on from there and ends with the same
     bits. Raises UserError if the loss is no number, or the checkpoint of other settings.
     """
-    optimizer = torch.optim.SGD(model.parameters(), lr, momentum, nesterov=nesterov, fused=True)
     steps = max(1, n_epochs * len(train_data))
-    rate = schedule or (lambda progress: 1.0)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda n: rate(min(n + 0.5, steps - 0.5) / steps)
-    )
+
+    def rate(n):
+        return lr * schedule(min(n + 0.5, steps - 0.5) / steps) if schedule else lr
+
+    optimizer = SGD(model.parameters(), rate, momentum, nesterov)
     averaged = copy.deepcopy(model) if averaging else model
-    parts = {"model": model, "averaged": averaged, "optimizer": optimizer, "scheduler": scheduler}
+    parts = {"model": model, "averaged": averaged, "optimizer": optimizer}
     history = [] if history is None else history
-    best = load_checkpoint(checkpoint, parts, history, settings) if resume else None
-    how = hooks(model, averaged, scheduler, steps, averaging, nudged, precision)
+    best = checkpoints.load_checkpoint(checkpoint, parts, history, settings) if resume else None
+    how = hooks(model, averaged, optimizer, steps, averaging, nudged, precision)
     with utils.saying_how_to_resume(checkpoint, history):
         for epoch in range(len(history) + 1, n_epochs + 1):
             start = time.perf_counter()
@@ -210,13 +209,13 @@ def train_model(
             train = run_epoch(bar, model.train(), optimizer, smoothing=smoothing, **how)
             seconds = time.perf_counter() - start
             dev = run_epoch(dev_data, averaged.eval(), None, precision=precision)
-            row = reports.history_row(epoch, train, dev, scheduler.get_last_lr()[0], seconds)
+            row = reports.history_row(epoch, train, dev, rate(optimizer.steps), seconds)
             with utils.interrupts_held():  # what is said of Ctrl-C counts the epochs in the history
                 history.append(row)
                 if not keep_best or reports.chosen_row(history) is row:
                     best = copy.deepcopy(averaged.state_dict())
                 if checkpoint:
-                    save_checkpoint(checkpoint, parts, best, history, settings)
+                    checkpoints.save_checkpoint(checkpoint, parts, best, history, settings)
             if not quiet:
                 print(reports.epoch_line(row, n_epochs), flush=True)
     model.load_state_dict(best)
@@ -225,19 +224,53 @@ def train_model(
     return reports.row_values(row, "dev_accuracy")
 
 
-def hooks(model, averaged, scheduler, steps, averaging, nudged, precision):
+def hooks(model, averaged, optimizer, steps, averaging, nudged, precision):
     """Return what run_epoch does in training besides learning, as its keyword arguments."""
 
     def harden(x, y):
-        grown = min(1, scheduler.last_epoch / steps / NUDGE_GROWS)
+        grown = min(1, optimizer.steps / steps / NUDGE_GROWS)
         return nudge(model, x, y, grown * nudged, precision)
 
     def after_step():
-        scheduler.step()
         if averaging:
-            update_average(averaged, model, scheduler.last_epoch, averaging)
+            update_average(averaged, model, optimizer.steps, averaging)
 
     return {"precision": precision, "harden": harden if nudged else None, "after_step": after_step}
+
+
+class SGD:
+    """Stochastic gradient descent with momentum, like torch.optim.SGD; rate(n) is that of step n.
+
+    Written out because it is short, and because torch.optim waits for PyTorch's compiler, which is
+    not used here, to be imported: as long as for all the rest of PyTorch (1.3 s).
+    """
+
+    def __init__(self, parameters, rate, momentum, nesterov):
+        self.parameters, self.rate, self.steps = list(parameters), rate, 0
+        self.momentum, self.nesterov = momentum, nesterov
+        self.velocities = [torch.zeros_like(p) for p in self.parameters]
+
+    def zero_grad(self):
+        for p in self.parameters:
+            p.grad = None
+
+    @torch.no_grad()
+    def step(self):
+        lr = self.rate(self.steps)
+        for p, v in zip(self.parameters, self.velocities, strict=True):
+            if p.grad is not None:  # None: nothing that was computed depends on this weight
+                v.mul_(self.momentum).add_(p.grad)  # the velocity: a sum of fading gradients
+                # Nesterov's step goes where the velocity would be after another such step.
+                p.sub_(p.grad.add_(v, alpha=self.momentum) if self.nesterov else v, alpha=lr)
+        self.steps += 1
+
+    def state_dict(self):
+        return {"steps": self.steps, "velocities": self.velocities}
+
+    def load_state_dict(self, state):
+        self.steps = int(state["steps"])
+        for mine, saved in zip(self.velocities, state["velocities"], strict=True):
+            mine.copy_(saved)
 
 
 def nudge(model, x, y, length, precision="fp32"):
@@ -313,58 +346,6 @@ def random_warp(x, *, rotation=10.0, scale=0.1, shear=0.1, shift=2.0):
     motion = torch.stack([across, along], 1)  # (B, 2, 3)
     source = F.affine_grid(motion, (n, 1, height, width), align_corners=False)  # (B, H, W, 2)
     return F.grid_sample(x, source, align_corners=False)
-
-
-# ---------------------------------------------------------------------------- checkpoints
-
-
-def save_checkpoint(path, parts, best, history, settings):
-    """Write all that --resume needs; at every moment the old file or the new one is whole."""
-    content = {name: part.state_dict() for name, part in parts.items()}
-    content |= {"best": best, "history": list(history), "settings": settings}
-    content |= {name: home.get_rng_state() for name, home in generators()}
-    write_tensors(content, path)
-
-
-def generators():
-    """Return (name in a checkpoint, home) of this machine's random numbers: the CPU's, a GPU's."""
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    gpu = [("random_cuda", torch.cuda)] * cuda + [("random_mps", torch.mps)] * mps
-    return [("random", torch), *gpu]
-
-
-def write_tensors(content, path):
-    """Write tensors and plain values to a file that is whole at every moment."""
-    packed = io.BytesIO()  # torch.save itself crashes where a disk is full, instead of saying so
-    torch.save(content, packed)
-    with utils.whole_file(path) as file:
-        file.write(packed.getbuffer())
-
-
-def load_tensors(path):
-    """Read a file of torch.save: tensors, numbers, text and containers, on the CPU.
-
-    Raises UserError if it is damaged or holds anything else (weights_only).
-    """
-    with utils.weights_file(path), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of what it refuses
-        return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def load_checkpoint(path, parts, history, settings):
-    """Bring `parts` and `history` to where the run that wrote the checkpoint was; return `best`."""
-    reports.require_checkpoint(path)
-    content = load_tensors(path)
-    with utils.blamed_on(path, "does not fit this network"):
-        reports.check_settings(path, content["settings"], settings)
-        for name, part in parts.items():
-            part.load_state_dict(content[name])
-        parts["model"].load_state_dict(content["best"])  # must fit too
-        parts["model"].load_state_dict(content["model"])
-        for name, home in generators():
-            home.set_rng_state(content[name])
-        history.extend(reports.check_history(content["history"]))
-        return content["best"]
 
 
 # -------------------------------------------------- the command line, the data, the files of a run
@@ -470,7 +451,7 @@ def finish_run(args, folder, model, layers, batches, history, test):
     images = x.reshape(-1, *x.shape[-2:]).cpu().numpy()
 
     def write_own(results):
-        write_tensors(model.state_dict(), results / "model.pt")
+        checkpoints.write_tensors(model.state_dict(), results / "model.pt")
         if not args.no_plots:
             reports.draw_inside(results, layers, x[0])
 
@@ -489,7 +470,7 @@ def trained_reader(args, model):
     """
     path = reports.find_model(args, "model.pt")
     with utils.blamed_on(path, f"does not fit the network that {args.script}.py builds"):
-        model.load_state_dict(load_tensors(path))
+        model.load_state_dict(checkpoints.load_tensors(path))
         if not all(torch.isfinite(values).all() for values in model.state_dict().values()):
             raise ValueError("a weight is no number")
     return lambda pictures: read_digits(model, torch.from_numpy(pictures)[:, None])

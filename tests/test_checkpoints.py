@@ -1,4 +1,4 @@
-"""train_utils.py: a run that was stopped ends with the same bits; damaged files are refused."""
+"""checkpoints.py: a run that was stopped ends with the same bits; damaged files are refused."""
 
 import math
 import os
@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+import checkpoints
 import train_utils
 from tests.test_train_utils import small_data, small_model, state_of
 from train_utils import ShuffledBatches, batchify_data, train_model
@@ -93,7 +94,9 @@ def test_a_checkpoint_whose_best_weights_do_not_fit_is_refused_at_once(tmp_path)
 
 @pytest.mark.parametrize("more", [
     {"history": [{"epoch": 1}]}, {"history": 1}, {"random": torch.zeros(3)}, {"model": 1},
-    {"best": None}, {"optimizer": {}}, {"settings": 5},
+    {"best": None}, {"optimizer": {}},
+    {"optimizer": {"steps": [], "velocities": []}}, {"optimizer": {"steps": 1, "velocities": [[]]}},
+    {"settings": 5},
 ], ids=lambda more: str(*more))  # fmt: skip
 def test_a_checkpoint_with_something_else_in_it_is_refused(tmp_path, more):
     run(tmp_path / "a.pt", 1)
@@ -115,7 +118,7 @@ def test_the_generator_of_a_gpu_is_kept_too(tmp_path, monkeypatch):
 
     device = Device()
     generators = [("random", torch), ("random_cuda", device)]
-    monkeypatch.setattr(train_utils, "generators", lambda: generators)
+    monkeypatch.setattr(checkpoints, "generators", lambda: generators)
     run(tmp_path / "a.pt", 1)
     device.state = None
     run(tmp_path / "a.pt", 1, resume=True)
@@ -125,11 +128,11 @@ def test_the_generator_of_a_gpu_is_kept_too(tmp_path, monkeypatch):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device /dev/full of Linux")
 def test_weights_stay_whole_where_the_disk_is_full(tmp_path):
     path = tmp_path / "a.pt"
-    train_utils.write_tensors({"w": torch.ones(3)}, path)
+    checkpoints.write_tensors({"w": torch.ones(3)}, path)
     os.symlink("/dev/full", tmp_path / ".a.pt.unfinished")
     with pytest.raises(OSError, match="No space left"):
-        train_utils.write_tensors({"w": torch.zeros(3)}, path)
-    assert train_utils.load_tensors(path)["w"].tolist() == [1, 1, 1]
+        checkpoints.write_tensors({"w": torch.zeros(3)}, path)
+    assert checkpoints.load_tensors(path)["w"].tolist() == [1, 1, 1]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files as POSIX does")
@@ -140,7 +143,7 @@ def test_a_disk_that_fills_up_amid_the_weights_is_said(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
     try:
         with pytest.raises(OSError):
-            train_utils.write_tensors([torch.zeros(100_000)] + [torch.zeros(200_000)] * 2,
+            checkpoints.write_tensors([torch.zeros(100_000)] + [torch.zeros(200_000)] * 2,
                                       tmp_path / "a.pt")  # fmt: skip
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -152,14 +155,14 @@ def test_a_program_in_place_of_weights_is_refused_without_a_warning(tmp_path):
         warnings.simplefilter("ignore")
         torch.jit.save(torch.jit.script(nn.Linear(1, 1)), tmp_path / "a.pt")
     with warnings.catch_warnings(record=True) as warned, pytest.raises(UserError, match=r"a\.pt"):
-        train_utils.load_tensors(tmp_path / "a.pt")
+        checkpoints.load_tensors(tmp_path / "a.pt")
     assert not warned
 
 
 def test_weights_from_a_gpu_are_read_without_one(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
     torch.save({"w": torch.ones(3)}, tmp_path / "a.pt")
-    assert train_utils.load_tensors(tmp_path / "a.pt")["w"].device.type == "cpu"
+    assert checkpoints.load_tensors(tmp_path / "a.pt")["w"].device.type == "cpu"
 
 
 def test_a_model_of_another_network_is_named(tmp_path):
@@ -180,7 +183,7 @@ def test_damaged_weights_are_refused(tmp_path, damage):
     path = tmp_path / "weights.pt"
     torch.save({"w": torch.arange(100.0)}, path)
     whole = path.read_bytes()
-    assert train_utils.load_tensors(path)["w"][99] == 99
+    assert checkpoints.load_tensors(path)["w"][99] == 99
     if damage == "cut":
         path.write_bytes(whole[:-100])
     elif damage == "changed":
@@ -193,18 +196,18 @@ def test_damaged_weights_are_refused(tmp_path, damage):
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("archive/data.pkl", bytes(10 << 20))
     with pytest.raises(UserError, match=r"weights\.pt"):
-        train_utils.load_tensors(path)
+        checkpoints.load_tensors(path)
 
 
 def test_ctrl_c_between_an_epoch_and_its_checkpoint_waits(tmp_path, monkeypatch, ctrl_c):
-    save = train_utils.save_checkpoint
+    save = checkpoints.save_checkpoint
 
     def interrupted(*given):
         ctrl_c()
         save(*given)
 
-    monkeypatch.setattr(train_utils, "save_checkpoint", interrupted)
+    monkeypatch.setattr(checkpoints, "save_checkpoint", interrupted)
     batches = batchify_data(*small_data(), 5)
     with pytest.raises(KeyboardInterrupt, match="--resume goes on after epoch 1"):
         train_model(batches, batches, small_model(), checkpoint=tmp_path / "a.pt", quiet=True)
-    assert len(train_utils.load_tensors(tmp_path / "a.pt")["history"]) == 1
+    assert len(checkpoints.load_tensors(tmp_path / "a.pt")["history"]) == 1

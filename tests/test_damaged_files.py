@@ -17,6 +17,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import checkpoints
 import neural_nets
 import nnet_fc
 import photographs
@@ -72,13 +73,13 @@ def picture_bytes(kind):
 def tiny_checkpoint():
     """A checkpoint of train_model and how to read it back."""
     model = nnet_fc.build_model([4])
-    parts = {"model": model, "optimizer": torch.optim.SGD(model.parameters(), 0.1)}
+    parts = {"model": model, "optimizer": train_utils.SGD(model.parameters(), None, 0.9, True)}
     packed = io.BytesIO()
     content = {name: part.state_dict() for name, part in parts.items()}
     row = reports.history_row(1, (0.5, 0.75), (0.25, 0.875), 0.1, 2.0)
     torch.save(content | {"best": model.state_dict(), "history": [row], "settings": {"lr": 0.1},
                           "random": torch.get_rng_state()}, packed)  # fmt: skip
-    return packed.getvalue(), lambda path: train_utils.load_checkpoint(path, parts, [], {"lr": 0.1})
+    return packed.getvalue(), lambda path: checkpoints.load_checkpoint(path, parts, [], {"lr": 0.1})
 
 
 def tiny_arrays():

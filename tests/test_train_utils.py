@@ -256,8 +256,31 @@ def test_the_schedule_reaches_the_optimizer_step_by_step():
     seen, history = [], []
     train_model(batches, batches, model, lr=8.0, n_epochs=2, quiet=True, history=history,
                 schedule=lambda t: seen.append(t) or t)  # fmt: skip
-    assert seen[:4] == [0.125, 0.375, 0.625, 0.875]
+    assert list(dict.fromkeys(seen)) == [0.125, 0.375, 0.625, 0.875]
     assert [row["lr"] for row in history] == [8 * 0.625, 8 * 0.875]
+
+
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
+def test_sgd_is_pytorchs(momentum, nesterov):
+    nets = [small_model(), small_model()]
+    idle = [nn.Parameter(torch.ones(2)) for _ in nets]  # no loss depends on it
+    rates = [0.5, 0.1, 0.0, 0.3, 0.2]
+    ours = train_utils.SGD([*nets[0].parameters(), idle[0]], rates.__getitem__, momentum, nesterov)
+    other = torch.optim.SGD([*nets[1].parameters(), idle[1]], 1.0, momentum, nesterov=nesterov)
+    for step, rate in enumerate(rates):
+        other.param_groups[0]["lr"] = rate
+        x, y = small_data(4, seed=step)
+        for net, optimizer in zip(nets, (ours, other), strict=True):
+            optimizer.zero_grad()
+            F.cross_entropy(net(x), y).backward()
+            optimizer.step()
+        if step == 2:  # as --resume does
+            saved = copy.deepcopy(ours.state_dict())
+            parameters = [*nets[0].parameters(), idle[0]]
+            ours = train_utils.SGD(parameters, rates.__getitem__, momentum, nesterov)
+            ours.load_state_dict(saved)
+        torch.testing.assert_close(state_of(nets[0]), state_of(nets[1]))
+    assert idle[0].tolist() == [1, 1]
 
 
 def test_averaged_weights_follow_the_formula():

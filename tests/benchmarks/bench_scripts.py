@@ -29,8 +29,8 @@ RUNS = [  # as typed behind "python", but with the script's name alone
     "nnet_fc",
     "nnet_fc --augment",
     "nnet_cnn --epochs 1",
+    "nnet_cnn --epochs 1 --nudge 0",
     "nnet_cnn",
-    "nnet_cnn --epochs 1 --limit 24000 --batch-size 64",
     "mlp --hidden 64",
     "mlp",
     "conv",
@@ -82,6 +82,7 @@ def vote(args, command, seeds):
         return None
     import torch
 
+    import checkpoints
     import nnet_cnn
     import train_utils
     import utils
@@ -90,7 +91,7 @@ def vote(args, command, seeds):
     precision, total = train_utils.choose_precision("auto", "cpu"), 0
     for folder in folders:
         model = nnet_cnn.build_model()
-        model.load_state_dict(train_utils.load_tensors(folder / "model.pt"))
+        model.load_state_dict(checkpoints.load_tensors(folder / "model.pt"))
         total = total + train_utils.read_digits(model, x.view(-1, 1, 28, 28), precision)[0]
     return 100 * float(np.mean(total.argmax(1) == y.numpy()))
 
