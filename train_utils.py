@@ -1,4 +1,4 @@
-"""What the four PyTorch scripts share: batches, the training loop, checkpoints, the report.
+"""What the four PyTorch scripts share: batches, the training loop, the command line, the report.
 
 In the order of the file: the functions of the course (batches, one epoch, training); the choices
 that go with them (optimizer, nudges, schedule, averaged weights, random warps); the command line,
@@ -232,10 +232,10 @@ def hooks(model, averaged, optimizer, steps, averaging, nudged, precision):
         return nudge(model, x, y, grown * nudged, precision)
 
     def after_step():
-        if averaging:
-            update_average(averaged, model, optimizer.steps, averaging)
+        update_average(averaged, model, optimizer.steps, averaging)
 
-    return {"precision": precision, "harden": harden if nudged else None, "after_step": after_step}
+    return {"precision": precision, "harden": harden if nudged else None,
+            "after_step": after_step if averaging else None}  # fmt: skip
 
 
 class SGD:
