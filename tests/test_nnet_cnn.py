@@ -14,6 +14,7 @@ import torch
 
 import nnet_cnn
 import train_utils
+import utils
 from tests.conftest import ROOT, RUN_FILES, run_script, visible_files
 
 
@@ -68,10 +69,24 @@ def test_the_written_weights_are_those_that_were_tested(trained, small_mnist):
     metrics, folder = trained
     model = nnet_cnn.build_model()
     model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
-    x, y = train_utils.utils.get_MNIST_data(data_dir=small_mnist)[2:]
+    x, y = utils.get_MNIST_data(data_dir=small_mnist)[2:]
     x = torch.from_numpy(x).view(-1, 1, 28, 28)
     read = train_utils.read_digits(model, x, metrics["precision"])[0].argmax(1)
     assert (read == y).mean() == metrics["test_accuracy"]
+
+
+def test_the_command_line_says_how_far_digits_are_nudged(small_mnist, tmp_path, monkeypatch):
+    seen = []
+
+    def pretend(*arguments, **settings):
+        seen.append(settings["nudged"])
+        raise utils.UserError("enough")
+
+    monkeypatch.setattr(train_utils, "train", pretend)
+    for options in ([], ["--nudge", "0"], ["--nudge", "0.25"]):
+        with pytest.raises(utils.UserError, match="enough"):
+            nnet_cnn.main([*options, "--data-dir", str(small_mnist), "--output-dir", str(tmp_path)])
+    assert seen == [nnet_cnn.NUDGE, 0, 0.25]
 
 
 def test_the_same_seed_gives_the_same_weights(small_mnist, tmp_path):

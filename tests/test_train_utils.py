@@ -473,6 +473,14 @@ def test_auto_takes_bf16_where_the_processor_has_it(monkeypatch, able, expected)
     assert train_utils.choose_precision("fp32", "cpu") == "fp32"
 
 
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), "fp32"), ((8, 0), "bf16"),
+                                                      ((9, 0), "bf16")])  # fmt: skip
+def test_auto_takes_bf16_on_graphics_cards_that_have_it(monkeypatch, capability, expected):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert train_utils.choose_precision("auto", "cuda") == expected
+    assert train_utils.choose_precision("auto", "mps") == "fp32"
+
+
 def test_bf16_computes_with_eight_bits_of_mantissa():
     model = nn.Linear(1, 3, bias=False)
     nn.init.constant_(model.weight, 1.001)  # bf16 knows 1 and 1.0078125

@@ -394,3 +394,21 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     with (pytest.raises(UserError, match="cannot write to .*file"),
           utils.run_folder(tmp_path / "file" / "run")):  # fmt: skip
         pass
+
+
+@pytest.mark.parametrize(("option", "good", "bad"), [
+    ("--epochs", (1, 100_000), (0, 100_001)),
+    ("--batch-size", (1, 100_000), (0, 100_001)),
+    ("--lr", (1e-9, 1000), (0, 1001, "nan")),
+    ("--seed", (0, 2**32 - 1), (-1, 2**32)),
+    ("--limit", (10, 10**9), (9, 10**9 + 1)),
+])  # fmt: skip
+def test_numbers_have_their_bounds(option, good, bad, capsys):
+    parser = utils.argument_parser("script", "", epochs=1, batch_size=1, lr=0.1)
+    for value in good:
+        args = vars(parser.parse_args([f"{option}={value}"]))
+        assert args[option[2:].replace("-", "_")] == value
+    for value in bad:
+        with pytest.raises(SystemExit) as end:
+            parser.parse_args([f"{option}={value}"])
+        assert end.value.code == 2 and f"{value} is not between" in capsys.readouterr().err
