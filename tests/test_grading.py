@@ -194,6 +194,7 @@ def test_grade_many(tmp_path):
         rows = list(csv.DictReader(stream))
     assert list(rows[0]) == ["submission", *EXERCISES, "total", "possible", "first_mistake"]
     assert [row["submission"] for row in rows] == folders
+    assert not [row for row in rows if row["first_mistake"].startswith("could not be graded")]
     mistake = "train_utils: the second head is trained on the first"
     assert rows[0]["first_mistake"][: len(mistake)] == mistake
     assert rows[0]["mlp"] == rows[0]["conv"] == "" and rows[0]["possible"] == "56"
