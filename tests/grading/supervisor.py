@@ -38,6 +38,7 @@ NOT_COPIED = [
 LARGEST_COPY = 20 * 2**20  # bytes: somebody's weights, not somebody's code
 
 FORKS = sys.platform == "linux"  # elsewhere a fork after the import of PyTorch is not safe
+PARSING = threading.Lock()  # in two threads at a time ast.parse may fail: CPython's issue 106905
 START_SECONDS = 120  # until PyTorch is imported, which a busy machine may take long for
 IMPORT_SECONDS = 8.0  # of a module: it takes 0.1
 MAIN_SECONDS = 8.0  # of a test that runs a script's main() on small data: it takes 1
@@ -76,9 +77,11 @@ def contract():
     found = {}
     for exercise in EXERCISES:
         source = (ROOT / f"tests/contract/test_{exercise}.py").read_text(encoding="utf-8")
+        with PARSING:
+            nodes = ast.parse(source).body
         found[exercise] = {
             node.name: (ast.get_docstring(node), node.decorator_list[0].args[0].value)
-            for node in ast.parse(source).body
+            for node in nodes
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
         }
     return found
