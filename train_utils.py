@@ -177,18 +177,19 @@ def check_finite(losses):
 
 def train_model(
     train_data, dev_data, model, lr=0.01, momentum=0.9, nesterov=False, n_epochs=30, *,
-    schedule=None, averaging=0.0, nudged=0.0, smoothing=0.0, precision="fp32", keep_best=False,
-    history=None, checkpoint=None, resume=False, settings=None, quiet=False,
+    schedule=None, averaging=0.0, nudged=0.0, nudged_share=1.0, smoothing=0.0, precision="fp32",
+    keep_best=False, history=None, checkpoint=None, resume=False, settings=None, quiet=False,
 ):  # fmt: skip
     """Train with stochastic gradient descent and return the accuracy on dev (a pair for two heads).
 
     train_data and dev_data are lists of batches, or ShuffledBatches. With the first seven arguments
     alone this is the course's function. `schedule(progress)` multiplies lr, progress going from 0
     to 1; `averaging` is the decay of the averaged weights, which the model has in the end, from the
-    epoch that did best on dev if keep_best; `nudged` is the length that nudge() comes to,
-    `smoothing` the share of smoothed(). One row per epoch is appended to the list `history`. After
-    every epoch the path `checkpoint` is written; `resume` goes on from there and ends with the same
-    bits. Raises UserError if the loss is no number, or the checkpoint of other settings.
+    epoch that did best on dev if keep_best; `nudged` is the length that nudge() comes to, for
+    `nudged_share` of each batch, `smoothing` the share of smoothed(). One row per epoch is appended
+    to the list `history`. After every epoch the path `checkpoint` is written; `resume` goes on from
+    there and ends with the same bits. Raises UserError if the loss is no number, or the checkpoint
+    of other settings.
     """
     steps = max(1, n_epochs * len(train_data))
 
@@ -200,7 +201,7 @@ def train_model(
     parts = {"model": model, "averaged": averaged, "optimizer": optimizer}
     history = [] if history is None else history
     best = checkpoints.load_checkpoint(checkpoint, parts, history, settings) if resume else None
-    how = hooks(model, averaged, optimizer, steps, averaging, nudged, precision)
+    how = hooks(model, averaged, optimizer, steps, averaging, nudged, nudged_share, precision)
     with utils.saying_how_to_resume(checkpoint, history):
         for epoch in range(len(history) + 1, n_epochs + 1):
             start = time.perf_counter()
@@ -224,12 +225,13 @@ def train_model(
     return reports.row_values(row, "dev_accuracy")
 
 
-def hooks(model, averaged, optimizer, steps, averaging, nudged, precision):
+def hooks(model, averaged, optimizer, steps, averaging, nudged, nudged_share, precision):
     """Return what run_epoch does in training besides learning, as its keyword arguments."""
 
     def harden(x, y):
-        grown = min(1, optimizer.steps / steps / NUDGE_GROWS)
-        return nudge(model, x, y, grown * nudged, precision)
+        length = nudged * min(1, optimizer.steps / steps / NUDGE_GROWS)
+        n = math.ceil(nudged_share * len(x))  # the others are learned as they are
+        return torch.cat([nudge(model, x[:n], y[..., :n], length, precision), x[n:]])
 
     def after_step():
         update_average(averaged, model, optimizer.steps, averaging)

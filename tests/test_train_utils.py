@@ -356,6 +356,28 @@ def test_nudges_grow_and_only_training_meets_them(monkeypatch):
     assert lengths == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("share", "moved"), [(1.0, 5), (0.5, 3), (0.1, 1)])
+def test_a_share_of_every_batch_is_nudged_with_its_own_labels(monkeypatch, share, moved):
+    batches, seen = batchify_data(*small_data(10), 5), []
+
+    def pretend(model, x, y, length, precision):
+        assert len(x) == y.shape[-1] == moved
+        return x + y[..., None]
+
+    def epoch(data, model, optimizer, *, harden=None, **_):
+        if model.training:
+            seen.extend(harden(batch["x"], batch["y"]) - batch["x"] for batch in data)
+        return 1.0, 1.0
+
+    monkeypatch.setattr(train_utils, "nudge", pretend)
+    monkeypatch.setattr(train_utils, "run_epoch", epoch)
+    train_model(batches, batches, small_model(), n_epochs=1, nudged=1.0, nudged_share=share,
+                quiet=True)  # fmt: skip
+    for steps, batch in zip(seen, batches, strict=True):
+        expected = torch.where(torch.arange(5) < moved, batch["y"], 0)[:, None]
+        torch.testing.assert_close(steps, expected.expand(5, 6).float())
+
+
 def test_an_epoch_learns_from_the_nudged_pictures():
     x, y = small_data(6)
     model = small_model().train()
