@@ -106,7 +106,6 @@ def drawing_pad(classify):
 
 def draw(args, model):
     """Read what the user draws with the trained network, until the window is closed."""
-    reports.require_display()
     from matplotlib import pyplot
 
     pad = drawing_pad(train_utils.trained_reader(args, model))
@@ -127,6 +126,8 @@ def main(argv=None):
         metavar="TIMES", help="as many channels in every convolution (default 1)")  # fmt: skip
     parser.add_argument("--draw", action="store_true", help="draw digits and have them read")
     args = train_utils.parse_arguments(parser, argv)
+    if args.draw:
+        reports.require_display()
     if args.predict or args.draw:
         args = reports.recall_settings(parser, args, ["width"])
     model = build_model(args.width).to(args.device)

@@ -474,7 +474,7 @@ def recall_settings(parser, args, names):
         return args
     with blamed_on(path, "is damaged"):
         settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
-        known = {name: settings[name] for name in names if settings.get(name) is not None}
+        known = {name: settings[name] for name in names if settings[name] is not None}
         options = [[f"--{name}", *map(str, np.ravel(value))] for name, value in known.items()]
         if any(value.startswith("-") for _, *values in options for value in values):
             raise ValueError("it names other options")

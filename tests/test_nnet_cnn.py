@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import nnet_cnn
 import train_utils
@@ -30,6 +31,20 @@ def test_the_shapes_are_those_of_the_comments():
     # 3 x 3 filters without biases, a scale and a shift per channel, then the matrix and its biases.
     filters = 9 * (1 * 16 + 16 * 32 + 32 * 32 + 32 * 64 + 64 * 64)
     assert sum(p.numel() for p in model.parameters()) == filters + 2 * 208 + 576 * 10 + 10
+
+
+def test_a_width_multiplies_the_channels_and_is_known_when_the_network_reads(
+    small_mnist, tmp_path, capsys
+):
+    filters = 9 * (1 * 8 + 8 * 16 + 16 * 16 + 16 * 32 + 32 * 32)
+    folder = ["--output-dir", str(tmp_path)]
+    metrics = nnet_cnn.main(["--data-dir", str(small_mnist), *folder, "--epochs", "1", "--width",
+                             "0.5", "--limit", "200", "--no-plots", "--quiet"])  # fmt: skip
+    assert metrics["parameters"] == filters + 2 * 104 + 32 * 3 * 3 * 10 + 10
+    picture = tmp_path / "seven.png"
+    Image.fromarray(np.pad(np.full((20, 4), 0, np.uint8), 10, constant_values=255)).save(picture)
+    nnet_cnn.main(["--predict", str(picture), *folder])
+    assert capsys.readouterr().out.startswith(f"{picture}: ")
 
 
 def test_pooling_first_is_the_same_network():
@@ -141,6 +156,7 @@ BAD = {
     "no data": (["--data-dir", "/nowhere"], "there is no folder"),
     "nothing to resume": (["--resume"], "to resume; leave out --resume"),
     "no weights": (["--predict", "x.png", "--model", "none.pt"], "train a network first"),
+    "no channels": (["--width", "0.01"], "--width: 0.01 is not between 0.05 and 20"),
     "no such device": (["--device", "mps"], "--device"),
 }
 
@@ -214,15 +230,11 @@ def test_one_epoch_reads_99_percent(well_trained):
 
 
 def enlarged(digit):
-    from PIL import Image
-
     return Image.fromarray(digit).resize((336, 336), Image.Resampling.BICUBIC)
 
 
 def on_page(digit, paper, ink, random):
     """Write a digit, 12 times as large, somewhere on a page (H, W, 3) with ink (r, g, b)."""
-    from PIL import Image
-
     share = np.asarray(enlarged(digit), np.float32)[..., None] / 255
     page, row, column = paper.copy(), *random.integers(0, [160, 260])
     part = page[row : row + 336, column : column + 336]
@@ -249,8 +261,6 @@ PHOTOGRAPHS = {  # (digit as bytes, random numbers) -> a picture, and the format
 
 
 def transparent(digit):
-    from PIL import Image
-
     picture = Image.new("RGBA", (336, 336), "black")
     picture.putalpha(enlarged(digit))
     return picture

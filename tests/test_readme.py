@@ -81,7 +81,7 @@ def test_a_command_of_the_readme_works(command, desk, small_mnist):
 @pytest.mark.slow
 def test_the_benchmarks_of_the_readme_work(tmp_path):
     for script, *options in (
-        ["bench_scripts.py", "--seeds", "0", "--only", "nnet_cnn --epochs 1"],
+        ["bench_scripts.py", "--seeds", "0", "--only", "nnet_cnn --epochs 1 --nudge 0 --width 0.5"],
         ["bench_peers.py", "--quick", "--only", "nielsen_network"],
         ["bench_neural_nets.py", "--quick", "--rounds", "1"],
     ):

@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "benchmarks")]
 import peers  # noqa: E402
 
 GOAL = 0.99
-OURS = ["nnet_cnn.py", "--epochs", "1", "--nudge", "0"]
+OURS = ["nnet_cnn.py", "--epochs", "1", "--nudge", "0", "--width", "0.5"]
 EPOCHS_OF = {"quick": 1, "goal": None, "whole": None}  # None: those of the recipe
 
 
@@ -103,7 +103,7 @@ def share_of_machine(seconds):
     import nnet_cnn
     import train_utils
 
-    model, size = nnet_cnn.build_model(), nnet_cnn.BATCH_SIZE
+    model, size = nnet_cnn.build_model(float(OURS[-1])), nnet_cnn.BATCH_SIZE
     with FlopCounterMode(display=False) as counter:
         model(torch.zeros(size, 1, 28, 28)).sum().backward()
     epoch = counter.get_total_flops() * (54_000 // size)

@@ -1,7 +1,7 @@
 """Run every script on several seeds and write the table of results that stands in the README.
 
     python tests/benchmarks/bench_scripts.py                    all of them, seeds 0 to 4: hours
-    python tests/benchmarks/bench_scripts.py --seeds 0 --only "nnet_cnn --epochs 1"
+    python tests/benchmarks/bench_scripts.py --seeds 0 --only nnet_cnn
 
 Each run is a program of its own, one after the other, so that times are not disturbed. A line is
 added to results.csv in --output-dir after every run; the table is made of all lines there, so that
@@ -28,9 +28,9 @@ RUNS = [  # as typed behind "python", but with the script's name alone
     "nnet_fc --hidden 128 --batch-size 32 --lr 0.1 --momentum 0 --epochs 30",
     "nnet_fc",
     "nnet_fc --augment",
-    "nnet_cnn --epochs 1",
-    "nnet_cnn --epochs 1 --nudge 0",
+    "nnet_cnn --epochs 1 --nudge 0 --width 0.5",
     "nnet_cnn",
+    "nnet_cnn --epochs 40 --width 1.5",
     "mlp --hidden 64",
     "mlp",
     "conv",
@@ -90,7 +90,8 @@ def vote(args, command, seeds):
     x, y = (torch.from_numpy(a) for a in utils.get_MNIST_data()[2:])
     precision, total = train_utils.choose_precision("auto", "cpu"), 0
     for folder in folders:
-        model = nnet_cnn.build_model()
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        model = nnet_cnn.build_model(metrics["settings"]["width"])
         model.load_state_dict(checkpoints.load_tensors(folder / "model.pt"))
         total = total + train_utils.read_digits(model, x.view(-1, 1, 28, 28), precision)[0]
     return 100 * float(np.mean(total.argmax(1) == y.numpy()))
