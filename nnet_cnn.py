@@ -26,7 +26,7 @@ BATCH_SIZE = 128
 LEARNING_RATE = 0.2  # the highest of the schedule
 MOMENTUM = 0.9
 AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than one epoch
-# The numbers: percent misread of 30,000 warped dev digits, which tell more than the 6,000 themselves
+# The numbers: percent misread of 30,000 warped dev digits, which tell more than 6,000 plain ones
 # (one or two seeds). Eight epochs with neither of the following: 0.88; with the first: 0.67.
 SMOOTHING = 0.05  # share of each label spread over all digits (train_utils.smoothed); 0.2: 0.76
 NUDGE = 0.5  # length of the step towards a harder digit (train_utils.nudge)
