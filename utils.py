@@ -240,12 +240,14 @@ def get_MNIST_data(*, data_dir=DATASETS):
 def split_digits(args):
     """Return (images, labels) of train, of dev and of test, as --data-dir and --limit say.
 
-    Dev is the last tenth of the training half. Shapes and types are those of get_MNIST_data.
+    Dev is the last tenth of what --limit keeps of the training half. Shapes and types are those of
+    get_MNIST_data.
     """
-    train_x, train_y, test_x, test_y = get_MNIST_data(data_dir=args.data_dir)
-    train_x, train_y = train_x[: args.limit], train_y[: args.limit]
-    split = len(train_x) - len(train_x) // 10
-    return (train_x[:split], train_y[:split]), (train_x[split:], train_y[split:]), (test_x, test_y)
+    train, test = read_mnist(args.data_dir)
+    images, labels = (part[: args.limit] for part in train)
+    split = len(images) - len(images) // 10
+    parts = (images[:split], labels[:split]), (images[split:], labels[split:]), test
+    return [(as_floats(x).reshape(-1, 28 * 28), y.astype(np.int64)) for x, y in parts]
 
 
 # ------------------------------------------------------------------ pickles and files of arrays
