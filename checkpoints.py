@@ -4,7 +4,7 @@ A checkpoint holds everything that the next epoch depends on: weights, their ave
 optimizer's velocities, the best epoch, the history, and where the random numbers stand.
 """
 
-import utils  # isort: skip - first, for what it says of OpenMP
+import utils  # isort: skip - before torch: it sets how torch's threads wait for work
 
 import io
 import warnings

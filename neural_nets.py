@@ -6,9 +6,10 @@
 
 Part 1 is the smallest network that shows everything: two numbers in, three hidden units, one number
 out, and its gradients worked out by hand. Part 2 does the same with layers of any size and many
-examples at a time, and learns MNIST: 60,000 handwritten digits of 28 x 28 pixels. Both repeat four
-steps: forward, from the input to a prediction; a loss, which says how bad that is; backward, by the
-chain rule, to how the loss changes with every weight; and a small move of every weight downhill.
+examples at a time, and learns to read MNIST: 70,000 handwritten digits of 28 x 28 pixels. Both
+repeat four steps: forward, from the input to a prediction; a loss, which says how bad that is;
+backward, by the chain rule, to how the loss changes with every weight; and a small move of every
+weight downhill.
 
 To expect: 99.07 % of the 10,000 test digits (five seeds, from 99.00 to 99.14), after 65 s of one
 core's time (AMD EPYC with AVX-512, NumPy 2.2.6, Python 3.11).
@@ -148,24 +149,24 @@ def show_small_network():
 # loss        C    = -1/N sum_n log p_n,y(n)           the cross-entropy; y(n) is the right class:
 #                    0 if all is sure and right, log 10 = 2.3 for a guess, large for sure and wrong
 #
-# backward    dZ_L = (p - t) / N                       (N, 10)    t_nk is 1 if k = y(n), else 0, for
-#                    log p_ny = z_ny - log sum_c exp(z_nc) has the derivative t_nk - p_nk by z_nk
+# backward    dZ_L = (p - t) / N                       (N, 10)    t_nk is 1 if k = y(n), else 0:
+#                    log p_ny = z_ny - log sum_c exp(z_nc), so d log p_ny / dz_nk = t_nk - p_nk
 #             dW_i = A_(i-1)^T dZ_i                    (n_(i-1), n_i)   w_jk moves z_nk by a_nj, in
 #                    all examples n, whose shares add up: sum_n a_nj dz_nk
 #             db_i = sum_n dZ_i                        (n_i,)
 #             dA_(i-1) = dZ_i W_i^T                    (N, n_(i-1))
 #             dZ_(i-1) = dA_(i-1) where A_(i-1) > 0    relu' of part 1, for A > 0 just where Z > 0
 
-# Chosen on held-out digits of the training half, percentages read after the last epoch; means of
-# three seeds, which differ by about 0.04. *: of 12,000 digits, NUDGE full from the start; else dev.
+# Percent of the dev digits read after the last epoch, means of three seeds, which differ by about
+# 0.04. *: of 12,000 digits held out of the training half, with NUDGE at full length from the start.
 HIDDEN = [512, 512]  # 12 epochs: 98.80*, [1024] 98.71*, [512, 512, 512] 98.85*, [1024, 512] 98.88*
 EPOCHS = 20  # 98.96*, with 12 98.80*
 BATCH_SIZE = 128  # 64 and 256, at rates in proportion, do as well*
 LEARNING_RATE = 0.1  # the highest; falling to zero 99.17, constant 98.99 (+- 0.14); half: -0.18*
 MOMENTUM = 0.9  # in Nesterov's form 99.17, in Polyak's 99.18
-NUDGE = 1.0  # 99.17, without it 98.61; the digits themselves are 9.2 long
-NUDGE_GROWS = 0.3  # share of the run in which it grows from 0, for beginners need easy digits: with
-# 30 hidden units, 5,400 digits, 5 epochs and length 0.8 94.9, at full length from the start 62.4.
+NUDGE = 1.0  # 99.17, without it 98.61; a digit, as a vector of pixels, has a length of about 9.2
+NUDGE_GROWS = 0.3  # share of the run in which it grows from 0, for beginners need easy digits: a
+# small run (30 units, 5,400 digits, 5 epochs, length 0.8) reads 94.9, and without growth 62.4.
 # Left out: dropout of 0.2 (-0.27*), smoothed labels (-0.13*), averaged weights (+0.04*, noise).
 
 
@@ -201,15 +202,15 @@ def forward(params, images):
 def log_softmax(logits):
     """Return log p (N, 10).
 
-    The largest logit m of a row is taken off first: exp(-m), a factor above and below the line,
-    leaves p as it is, and exp of numbers up to 0 cannot overflow.
+    The largest logit m of a row is taken off first: that divides numerator and denominator by
+    exp(m), which leaves p as it is, and exp of numbers up to 0 cannot overflow.
     """
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
 def softmax_cross_entropy(logits, labels):
-    """Return the loss C, in nats, and its gradient dZ_L (N, 10); labels (N,) are 0 to 9."""
+    """Return the loss C, in nats (logarithms are natural), and dZ_L (N, 10); labels (N,)."""
     rows = np.arange(len(labels))
     log_p = log_softmax(logits)
     dlogits = np.exp(log_p)
@@ -236,7 +237,7 @@ def backward(params, cache, dlogits, *, to_images=False):
 
 
 def numerical_gradient(loss, array, step=1e-5):
-    """Return the gradient of loss() by an array, element by element, from central differences.
+    """Return the gradient of loss() with respect to an array, from central differences.
 
     (C(w + h) - C(w - h)) / 2h is wrong by h^2 C''' / 6 (Taylor's series), and by the rounding of C
     divided by h: with 16 digits and h = 1e-5 both are near 1e-11.
@@ -255,7 +256,7 @@ def numerical_gradient(loss, array, step=1e-5):
 def gradient_errors(sizes, seed=0, examples=5):
     """Return {"W1": largest relative error of dW1, ..., "images": ...}, computed in float64.
 
-    Every element is compared, those below 1e-4 as if they were 1e-4: differences are no better.
+    An error is relative to the larger of the two, or to 1e-4: differences can do no better.
     """
     rng = np.random.default_rng(seed)
     params = initialise(sizes, rng, np.float64)
@@ -283,7 +284,7 @@ def check_gradients():
 
     Raises UserError if an error is above 1e-6: then a line of forward() or backward() is wrong.
     """
-    print("network       largest relative error of the gradient by weights, biases, and pixels")
+    print("network       largest relative error of the gradient: weights, biases, and pixels")
     table = {}
     for sizes in ([20, 10], [20, 9, 10], [20, 9, 8, 10], [20, 9, 8, 7, 10]):
         network = "-".join(map(str, sizes))
@@ -307,7 +308,7 @@ def nesterov_step(params, velocity, grads, rate):
 
     The velocity v adds up gradients that agree and cancels those that do not (Polyak, 1964), and W
     looks ahead by the next momentum (Nesterov; Sutskever et al., ICML 2013; in these variables
-    Bengio et al., 2012, arXiv 1212.0901, section 3.5). `grads` is used up.
+    Bengio et al., 2012, arXiv 1212.0901, section 3.5). `grads` is overwritten.
     """
     for name, weights in params.items():
         grad, v = grads[f"d{name}"], velocity[name]
@@ -321,9 +322,9 @@ def nesterov_step(params, velocity, grads, rate):
 def nudge(params, cache, dlogits, length):
     """Return the steps (N, 784) of this length, in the space of pixels, that raise C the most.
 
-    The loss grows fastest along its gradient by the pixels, which the chain rule yields one layer
-    further back. Goodfellow et al., ICLR 2015 (arXiv 1412.6572), section 5; with Euclidean length
-    Miyato et al., ICLR 2016 (arXiv 1507.00677).
+    The loss grows fastest along its gradient with respect to the pixels, which the chain rule
+    yields one layer further back. Goodfellow et al., ICLR 2015 (arXiv 1412.6572), section 5; with
+    Euclidean length Miyato et al., ICLR 2016 (arXiv 1507.00677).
     """
     step = backward(params, cache, dlogits, to_images=True)
     step *= length / (np.linalg.norm(step, axis=1, keepdims=True) + 1e-20)  # (N, 784) * (N, 1)
@@ -372,7 +373,7 @@ def evaluate(params, images, labels):
 
 
 def read_digits(params, images):
-    """Return the probabilities (1, N, 10) of the ten digits for images (N, 784) or (N, 28, 28)."""
+    """Return probabilities (1, N, 10), 1 digit to a picture, of images (N, 784) or (N, 28, 28)."""
     return np.exp(log_softmax(forward(params, images.reshape(len(images), -1))[0]))[None]
 
 
@@ -385,6 +386,7 @@ def train(params, train_set, dev_set, args, checkpoint):
     velocity = {name: np.zeros_like(weights) for name, weights in params.items()}
     best = {name: weights.copy() for name, weights in params.items()}
     groups = {"now": params, "velocity": velocity, "best": best}
+    # The arrays themselves, no copies: load_checkpoint() fills them in place.
     state = {f"{kind} {name}": a for kind, group in groups.items() for name, a in group.items()}
     history = load_checkpoint(checkpoint, state, args) if args.resume else []
     with utils.saying_how_to_resume(checkpoint, history), np.errstate(all="ignore"):
@@ -395,7 +397,7 @@ def train(params, train_set, dev_set, args, checkpoint):
             dev_figures = evaluate(params, *dev_set)
             if not math.isfinite(dev_figures[0]):
                 raise UserError("the loss is no longer a number: steps too long; lower --lr")
-            with utils.interrupts_held():  # what is said of Ctrl-C counts the epochs in the history
+            with utils.interrupts_held():  # Ctrl-C waits until history and checkpoint agree
                 history.append(reports.history_row(epoch, figures, dev_figures, rate, seconds))
                 if reports.chosen_row(history) is history[-1]:
                     for name, weights in params.items():

@@ -96,7 +96,7 @@ def find_ink(grey):
     """
     paper, noise = fit_paper(grey)
     rest = grey - paper
-    ink = rest if (rest * rest * rest).sum() > 0 else -rest
+    ink = rest if (rest * rest * rest).sum() > 0 else -rest  # cubes: strong differences decide
     strong = ink[ink > max(3 * noise, 0.1)]
     if strong.size == 0:
         return None

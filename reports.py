@@ -59,7 +59,7 @@ def row_values(row, key):
 
 
 def chosen_row(history):
-    """Return the row of the epoch with the best (mean) accuracy on dev; of equals the last."""
+    """Return the row of the epoch with the best (mean) accuracy on dev; the last of equals."""
     return max(reversed(history), key=lambda row: np.mean(row_values(row, "dev_accuracy")))
 
 

@@ -6,7 +6,7 @@ the data, the files of a run; pictures read with its weights.
 Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head reads one digit.
 """
 
-import utils  # isort: skip - first, for what it says of OpenMP
+import utils  # isort: skip - before torch: it sets how torch's threads wait for work
 
 import copy
 import math
@@ -23,6 +23,7 @@ import reports
 from utils import UserError
 
 EVALUATION_BATCH = 1000  # large enough to keep two cores busy, small enough to stay in memory
+AT_ONCE = 2  # batches are made that many at a time: fewer, larger operations
 NUDGE_GROWS = 0.3  # share of a run in which nudges grow from 0, for beginners need easy digits
 
 # --------------------------------------------------------------------- batches and one epoch
@@ -60,9 +61,9 @@ class ShuffledBatches:
     """Like a list of full batches, but in a new random order, and made anew, every time.
 
     x (N, ...), float32 in [0, 1] or bytes, and y (N,) or (2, N) stay where they are in memory; a
-    batch is float32. `augment`, if given, gets each batch x (B, ...) and returns another of the
-    same shape. `compose`, if given, makes one picture of two: every picture meets a random other
-    one, and the labels become (2, B).
+    batch is float32. `augment`, if given, gets pictures (n, ...) and returns others of the same
+    shape. `compose`, if given, makes one picture of two: every picture meets a random other one,
+    and the labels become (2, B).
     """
 
     def __init__(self, x, y, batch_size, *, augment=None, compose=None):
@@ -76,21 +77,22 @@ class ShuffledBatches:
 
     def __iter__(self):
         # The second order is that of the partners, drawn in any case to keep this short.
-        for first, second in zip(self.random_order(), self.random_order(), strict=True):  # (B,)
-            x, y = self.pick(first), self.y[..., first]
+        for first, second in zip(self.random_order(), self.random_order(), strict=True):  # (n,)
+            chosen = torch.cat([first, second]) if self.compose else first
+            x = self.x.index_select(0, chosen)  # what self.x[chosen] gives, in half the time
+            y = self.y.index_select(-1, chosen)
+            if self.augment:
+                x = self.augment(as_floats(x))
             if self.compose:
-                x, y = self.compose(x, self.pick(second)), torch.stack([y, self.y[second]])
-            yield {"x": as_floats(x), "y": y}
-
-    def pick(self, chosen):
-        """Return the pictures of the indices (B,), augmented: float32 then, else bytes may stay."""
-        x = self.x.index_select(0, chosen)  # what self.x[chosen] gives, in half the time
-        return self.augment(as_floats(x)) if self.augment else x
+                x, y = self.compose(*x.chunk(2)), y.view(2, -1)
+            size = self.batch_size
+            for part, labels in zip(as_floats(x).split(size), y.split(size, -1), strict=True):
+                yield {"x": part, "y": labels}
 
     def random_order(self):
-        """Return one random order of the examples, cut into full batches of indices (B,)."""
+        """Return a random order of the examples, cut into the indices (n,) of AT_ONCE batches."""
         order = torch.randperm(len(self.x))[: len(self) * self.batch_size]
-        return order.to(self.x.device).split(self.batch_size)
+        return order.to(self.x.device).split(AT_ONCE * self.batch_size)
 
 
 def compute_accuracy(predictions, y):
@@ -124,7 +126,7 @@ def smoothed(losses, logits, share):
     The network then gains nothing by being ever surer of what it reads right already. "Label
     smoothing": Szegedy et al., CVPR 2016 (arXiv 1512.00567), section 7.
     """
-    even = [(z.logsumexp(1) - z.mean(1)).mean() for z in logits]  # cross-entropy, all equally right
+    even = [(z.logsumexp(1) - z.mean(1)).mean() for z in logits]  # mean over classes of -log p
     return ((1 - share) * losses + share * torch.stack(even)).mean()
 
 
@@ -211,7 +213,7 @@ def train_model(
             seconds = time.perf_counter() - start
             dev = run_epoch(dev_data, averaged.eval(), None, precision=precision)
             row = reports.history_row(epoch, train, dev, rate(optimizer.steps), seconds)
-            with utils.interrupts_held():  # what is said of Ctrl-C counts the epochs in the history
+            with utils.interrupts_held():  # Ctrl-C waits until history and checkpoint agree
                 history.append(row)
                 if not keep_best or reports.chosen_row(history) is row:
                     best = copy.deepcopy(averaged.state_dict())
@@ -243,8 +245,8 @@ def hooks(model, averaged, optimizer, steps, averaging, nudged, nudged_share, pr
 class SGD:
     """Stochastic gradient descent with momentum, like torch.optim.SGD; rate(n) is that of step n.
 
-    Written out because it is short, and because torch.optim waits for PyTorch's compiler, which is
-    not used here, to be imported: as long as for all the rest of PyTorch (1.3 s).
+    Written out because it is short, and because importing torch.optim takes another 1.3 s. Methods
+    that end in _ work in place; p.sub_(v, alpha=lr) is p <- p - lr v.
     """
 
     def __init__(self, parameters, rate, momentum, nesterov):
@@ -278,8 +280,8 @@ class SGD:
 def nudge(model, x, y, length, precision="fp32"):
     """Return the pictures x (B, ...), each moved by `length` to where its loss grows fastest.
 
-    The length is Euclidean, over all pixels. The loss grows fastest along its gradient by the
-    pixels; what the network learns there holds in a ball around each picture. Goodfellow et al.,
+    The length is Euclidean, over all pixels. The loss grows fastest along its gradient with respect
+    to the pixels; what is learned there holds in a ball around each picture. Goodfellow et al.,
     ICLR 2015 (arXiv 1412.6572), section 5; Euclidean: Miyato et al., ICLR 2016 (arXiv 1507.00677).
     """
     # As if to evaluate: over a batch's own mean and variance, every picture moves all others' loss.
@@ -319,11 +321,14 @@ def update_average(averaged, model, step, decay):
 def convolution(channels_in, channels_out, *, pool):
     """Return the layers of one stage, (N, C_in, H, W) -> (N, C_out, H, W), halved if pool.
 
-    Pooling stands before normalisation and ReLU: where the normalisation's scale is positive that
-    gives the same as after them, and it leaves a quarter of the pixels to normalise. Batch
-    normalisation is of Ioffe and Szegedy, ICML 2015: over the batch, each channel gets mean 0 and
-    variance 1, then a scale and a shift of its own, which make a bias in the convolution useless.
-    A pixel of the result sees 3 x 3 of the input; a rim of one zero (padding) keeps H and W.
+    A channel is a picture: the first stage gets one, the digit. Convolution makes each pixel of a
+    new channel k a weighted sum of 3 x 3 pixels, in all channels c, by the same weights everywhere:
+    out[k, i, j] = sum of W[k, c, a, b] in[c, i + a - 1, j + b - 1] over c and a, b from 0 to 2.
+    A rim of zeros (padding) keeps H and W. Pooling keeps the largest of 2 x 2 pixels; it stands
+    before normalisation and ReLU, for where the normalisation's scale is positive that gives the
+    same as after them, and it leaves a quarter of the pixels to normalise. Batch normalisation is
+    of Ioffe and Szegedy, ICML 2015: over the batch, each channel gets mean 0 and variance 1, then a
+    scale and a shift of its own, which make a bias in the convolution useless.
     """
     layers = [nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)]
     if pool:

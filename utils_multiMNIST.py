@@ -6,7 +6,7 @@ composed from MNIST as they are needed; the course's own files are read instead 
 Shapes: N pictures, D single digits.
 """
 
-import utils  # isort: skip - first, for what it says of OpenMP
+import utils  # isort: skip - before torch: it sets how torch's threads wait for work
 
 import io
 import warnings
