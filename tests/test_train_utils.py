@@ -101,6 +101,20 @@ def test_shuffled_batches_drop_another_remainder_every_time():
     assert all(len(s) == 8 for s in seen) and len(set(map(tuple, seen))) > 1
 
 
+@pytest.mark.parametrize("count", range(5, 24))
+def test_all_shuffled_batches_are_full(count):
+    x, y = torch.arange(float(count))[:, None], torch.arange(count)
+    for compose, shape in ((None, (5,)), (torch.add, (2, 5))):
+        batches = ShuffledBatches(x, y, 5, compose=compose)
+        made = list(batches)
+        assert len(made) == len(batches) == count // 5
+        for batch in made:
+            assert batch["x"].shape == (5, 1) and batch["y"].shape == shape
+            assert torch.equal(batch["x"][:, 0], batch["y"].reshape(-1, 5).sum(0).float())
+        firsts = torch.cat([batch["y"].reshape(-1, 5)[0] for batch in made])
+        assert len(firsts.unique()) == len(firsts)
+
+
 def test_only_the_batch_is_augmented_not_the_data():
     x = torch.ones(6, 2)
     batches = ShuffledBatches(x, torch.zeros(6), 3, augment=lambda b: b * 2)
