@@ -27,7 +27,7 @@ def test_a_run_learns_both_digits_writes_its_files_and_reads_a_picture(
     small_mnist, tmp_path, as_program
 ):
     options = ["--data-dir", small_mnist, "--output-dir", tmp_path]
-    metrics = conv.main([*map(str, options), "--epochs", "4", "--batch-size", "20", "--quiet"])
+    metrics = conv.main([*map(str, options), "--epochs", "2", "--batch-size", "20", "--quiet"])
     assert visible_files(tmp_path) == RUN_FILES | {"filters.png", "activations.png"}
     assert min(metrics["test_accuracy"]) > 0.5 and metrics["script"] == "conv"
     picture = utils_multiMNIST.get_data(small_mnist, True)[2][0, 0]

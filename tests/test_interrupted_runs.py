@@ -184,7 +184,7 @@ def test_a_failing_run_leaves_earlier_results_alone(small_mnist, tmp_path, unint
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files as POSIX does")
-@pytest.mark.parametrize("limit", [60_000, 25_000])
+@pytest.mark.parametrize("limit", [pytest.param(60_000, marks=pytest.mark.slow), 25_000])
 def test_results_that_do_not_fit_leave_the_earlier_ones_and_can_be_had_later(
     limit, small_mnist, tmp_path
 ):

@@ -35,7 +35,9 @@ def options(small_mnist, folder, *more):
 PLAIN = ["--hidden", "20", "10", "--activation", "tanh"]
 
 
-@pytest.mark.parametrize("more", [[], ["--augment"], PLAIN])
+@pytest.mark.parametrize("more", [
+    [], pytest.param(["--augment"], marks=pytest.mark.slow), PLAIN
+])  # fmt: skip
 def test_a_run_learns_and_writes_its_files(small_mnist, tmp_path, more):
     argv = options(small_mnist, tmp_path, "--epochs", "4", "--batch-size", "20", *more)
     metrics = nnet_fc.main(argv)
