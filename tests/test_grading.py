@@ -86,6 +86,7 @@ def test_right_sample(tmp_path, worker, base):
     check_right(write(tmp_path, [], base), worker)
 
 
+@pytest.mark.slow
 def test_windows_files_in_the_folders_of_the_course(tmp_path, worker):
     """CRLF, tabs and a byte order mark; both of the course's train_utils.py."""
     flat = write(tmp_path / "flat", [])

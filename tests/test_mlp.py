@@ -18,7 +18,7 @@ def test_two_heads_of_ten_over_shared_layers(hidden):
 
 def test_a_run_learns_both_digits_and_writes_its_files(small_mnist, tmp_path):
     metrics = mlp.main(["--data-dir", str(small_mnist), "--output-dir", str(tmp_path), "--hidden",
-                        "64", "--epochs", "8", "--batch-size", "20", "--quiet"])  # fmt: skip
+                        "64", "--epochs", "6", "--batch-size", "20", "--quiet"])  # fmt: skip
     assert visible_files(tmp_path) == RUN_FILES | {"weights.png"}
     upper, lower = metrics["test_accuracy"]
     assert upper > 0.5 and lower > 0.5  # chance is 0.1, and 540 digits are few

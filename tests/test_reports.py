@@ -95,7 +95,7 @@ def test_mistakes_are_sorted_by_how_sure_they_were(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("wrong", "heading"), [
     (0, "nothing misread"), (1, "1 of 100 misread, the surest first"),
-    (100, "100 of 100 misread; the 40 surest"),
+    pytest.param(100, "100 of 100 misread; the 40 surest", marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_any_number_of_mistakes_can_be_drawn(tmp_path, wrong, heading):
     readings = np.arange(100) % 10
