@@ -199,6 +199,7 @@ def test_one_thread_at_a_time_parses_the_contract(monkeypatch):
     assert first == second and not together
 
 
+@pytest.mark.slow
 def test_grade_many(tmp_path):
     """Half a submission and one that ends Python: a row each, whatever happens."""
     wrong_labels = ("F.cross_entropy(out2, y[1])", "F.cross_entropy(out2, y[0])")
