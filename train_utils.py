@@ -255,11 +255,13 @@ class SGD:
         self.velocities = [torch.zeros_like(p) for p in self.parameters]
 
     def zero_grad(self):
+        """Forget the gradients of the last step."""
         for p in self.parameters:
             p.grad = None
 
     @torch.no_grad()
     def step(self):
+        """Move every weight against its gradient, which is overwritten."""
         lr = self.rate(self.steps)
         for p, v in zip(self.parameters, self.velocities, strict=True):
             if p.grad is not None:  # None: nothing that was computed depends on this weight
@@ -269,9 +271,11 @@ class SGD:
         self.steps += 1
 
     def state_dict(self):
+        """Return what the next step depends on, for a checkpoint."""
         return {"steps": self.steps, "velocities": self.velocities}
 
     def load_state_dict(self, state):
+        """Go on from what state_dict() returned."""
         self.steps = int(state["steps"])
         for mine, saved in zip(self.velocities, state["velocities"], strict=True):
             mine.copy_(saved)
