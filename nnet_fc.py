@@ -69,10 +69,11 @@ def build_model(hidden=None, activation="relu"):
     """
     layers = [train_utils.Flatten()]  # (N, 784)
     for inputs, outputs in pairwise((784, *(hidden or HIDDEN))):
-        layers.append(nn.Linear(inputs, outputs))  # (N, outputs)
+        layers.append(nn.Linear(inputs, outputs, bias=bool(hidden)))  # (N, outputs)
         if not hidden:
-            # Over the batch each unit gets mean 0 and variance 1, then a learned scale and shift;
-            # to evaluate, running means replace the batch's own: Ioffe and Szegedy, ICML 2015.
+            # Over the batch each unit gets mean 0 and variance 1, then a learned scale and shift,
+            # which serves as its bias; to evaluate, running means replace the batch's own: Ioffe
+            # and Szegedy, ICML 2015.
             layers.append(nn.BatchNorm1d(outputs))
         layers.append(ACTIVATIONS[activation]())
     return nn.Sequential(*layers, nn.Linear(outputs, 10))  # (N, 10)
