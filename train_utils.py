@@ -277,6 +277,8 @@ class SGD:
     def load_state_dict(self, state):
         """Go on from what state_dict() returned."""
         self.steps = int(state["steps"])
+        if self.steps < 0:
+            raise ValueError("a run with fewer than no steps")
         for mine, saved in zip(self.velocities, state["velocities"], strict=True):
             mine.copy_(saved)
 

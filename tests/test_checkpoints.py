@@ -106,6 +106,15 @@ def test_a_checkpoint_with_something_else_in_it_is_refused(tmp_path, more):
         run(tmp_path / "a.pt", 1, resume=True)
 
 
+def test_a_checkpoint_with_fewer_than_no_steps_is_refused(tmp_path):
+    run(tmp_path / "a.pt", 1)
+    content = torch.load(tmp_path / "a.pt", weights_only=True)
+    content["optimizer"]["steps"] = -10  # the share of the averaged weights would divide by zero
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(UserError, match=r"a\.pt does not fit"):
+        run(tmp_path / "a.pt", 2, resume=True)
+
+
 def test_the_generator_of_a_gpu_is_kept_too(tmp_path, monkeypatch):
     class Device:
         state = torch.arange(3)
