@@ -163,6 +163,19 @@ def test_trained_small_network_predicts_the_sum(capsys):
     assert all("passed" in line for line in lines)
 
 
+def test_what_the_small_network_computes_is_what_it_predicts(capsys):
+    neural_nets.show_small_network()
+    shown = capsys.readouterr().out.splitlines()[-2:]
+    network = neural_nets.NeuralNetwork()
+    for line, epochs in zip(shown, (10, 990), strict=True):
+        network.epochs_to_train = epochs
+        network.train_neural_network()
+        here, right, up = (network.predict(*point) for point in ((4, 4), (5, 4), (4, 5)))
+        slopes = right - here, up - here
+        offset = here - 4 * sum(slopes)
+        assert line.endswith(f"computes {slopes[0]:.2f} x1 + {slopes[1]:.2f} x2 {offset:+.2f}")
+
+
 def test_untrained_small_network_fails_its_test(capsys):
     network = neural_nets.NeuralNetwork()
     network.input_to_hidden_weights[:] = 7 / 6
