@@ -11,6 +11,8 @@ or chalk. How find_ink() and fit_paper() tell ink from paper is ours. 1.5 times 
 from the middle is the standard deviation of normal noise, of which 99.7 % lie within three; the
 other thresholds are rules of thumb, judged by what they achieve: a thousand test digits, made into
 photographs of seven kinds, are read within 1 % as well as the originals (tests/test_nnet_cnn.py).
+Of 2,000 pairs of dev digits conv.py, after six epochs, reads both digits of 98.7 %, of 97.1 % after
+they went through normalise(): a picture does not tell in which rows exactly its two digits belong.
 
 In the order of the file: a picture file to grey levels; paper and ink; the digit; the pictures that
 --predict names, and what is drawn of them. Pillow and SciPy are imported where they are used, so
@@ -19,6 +21,7 @@ Shapes: N pictures, H rows, W columns; a head of a network reads one digit.
 """
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 
@@ -108,7 +111,8 @@ def normalise(grey, height=28):
     """Grey levels (H, W) -> MNIST's own form, float32 (height, 28), ink 1 on 0; None if blank.
 
     MNIST's procedure (Datasets/README.md): the ink's bounding box is scaled to fit 20 columns and
-    height - 8 rows, its proportions kept, then moved so that its centre of mass is in the middle.
+    height - 8 rows, its proportions kept, then moved so that its centre of mass is in the middle,
+    or as near to it as no ink is cut off. Of two digits, height 42, the box is in the middle rows.
     """
     from PIL import Image
     from scipy import ndimage
@@ -125,10 +129,14 @@ def normalise(grey, height=28):
     scale = min((height - 8) / box.shape[0], 20 / box.shape[1])
     size = [max(1, round(scale * n)) for n in box.shape[::-1]]  # Pillow wants (columns, rows)
     small = np.asarray(Image.fromarray(box.astype(np.float32)).resize(size, Image.Resampling.BOX))
-    canvas = np.zeros((3 * height, 84), np.float32)  # wide margins, cut off below
-    canvas[height : height + small.shape[0], 28 : 28 + small.shape[1]] = small
-    down, right = (round(m) for m in ndimage.center_of_mass(canvas))
-    return canvas[down - height // 2 : down + height // 2, right - 14 : right + 14]
+    row, column = ndimage.center_of_mass(small)
+    if height > 28:  # two digits have their places, whichever of them has more ink
+        row = (len(small) - 1) / 2
+    top = np.clip(height // 2 - round(row), 0, height - len(small))
+    left = np.clip(14 - round(column), 0, 28 - len(small[0]))
+    field = np.zeros((height, 28), np.float32)
+    field[top : top + len(small), left : left + len(small[0])] = small
+    return field
 
 
 # ------------------------------------------------------------- the pictures that --predict names
@@ -161,38 +169,42 @@ def read_pictures(args, classify, height=28):
         digits = mine.argmax(1).tolist()
         print(f"{path}: {' '.join(map(str, digits))} ({sure})")
         answers.append((path, tuple(digits)))
-        shown.append((grey, digit, mine))
+        shown.append((path, grey, digit, mine))
     if shown and (args.show or args.output_dir != ROOT / "runs" / args.script):
         args.output_dir.mkdir(parents=True, exist_ok=True)
-        greys, digits, chances = zip(*shown[:20], strict=True)  # more rows could not be read
-        path, chances = args.output_dir / "readings.png", np.stack(chances, axis=1)
-        draw_readings(path, greys, digits, chances)
+        names, greys, digits, chances = zip(*shown[:20], strict=True)  # more could not be read
+        chances = np.stack(chances, axis=1)
+        draw_readings(args.output_dir / "readings.png", names, greys, digits, chances)
         if args.show:
             reports.show_folder(args.output_dir, "readings.png")
     if problems:
-        more = f" (and {len(problems) - 1} more pictures)" if len(problems) > 1 else ""
-        raise UserError(problems[0] + more)
+        more = f"; and {len(problems) - 5} pictures more" if len(problems) > 5 else ""
+        raise UserError("; ".join(problems[:5]) + more)
     return answers
 
 
-def draw_readings(path, originals, digits, probabilities):
+def draw_readings(path, names, originals, digits, probabilities):
     """Draw for each picture: the original, what the network was shown, the ten probabilities.
 
-    originals are grey levels (H, W) of any sizes, digits (N, H, W), probabilities (heads, N, 10).
+    names are the pictures' files, originals their grey levels (H, W) of any sizes, digits
+    (N, H, W), probabilities (heads, N, 10).
     """
+    titles = ("sure of the upper, %", "of the lower, %") if len(probabilities) > 1 else ("sure, %",)
 
     def draw(axes, figure):
         for i, (first, second, *heads) in enumerate(axes):
             first.imshow(originals[i], cmap="gray", vmin=0, vmax=1)
+            first.set_title(Path(names[i]).name[-30:], fontsize=9)
             second.imshow(digits[i], cmap="gray_r", vmin=0, vmax=1)
-            first.set_axis_off()
-            second.set(xticks=[], yticks=[])
+            for axis in (first, second):
+                axis.set(xticks=[], yticks=[])
+                axis.spines[:].set(visible=True, color=reports.GREY)
             for axis, chances in zip(heads, probabilities[:, i], strict=True):
                 bars = axis.bar(range(10), 100 * chances, color=reports.GREY)
                 bars[chances.argmax()].set_color(reports.ORANGE)
-                axis.set(xticks=range(10), ylim=(0, 100), ylabel="%")
-        for axis, title in zip(axes[0], ("picture", "what the network sees"), strict=False):
-            axis.set_title(title)
+                axis.set(xticks=range(10), ylim=(0, 100))
+        for axis, title in zip(axes[0, 1:], ("as the network sees it", *titles), strict=True):
+            axis.set_title(title, fontsize=9)
 
     rows, columns = len(digits), 2 + len(probabilities)
     reports.save_figure(path, (2.6 * columns, 2 * rows), draw, nrows=rows, ncols=columns)

@@ -54,6 +54,20 @@ def test_two_digits_fill_the_taller_picture():
     assert np.ptp(rows) + 1 == 34 and np.ptp(columns) + 1 <= 20
 
 
+@pytest.mark.parametrize("thick", [(14, 5), (5, 14)])
+def test_the_heavier_of_two_digits_does_not_move_them(thick):
+    page = 1 - np.vstack([drawn_seven(thick=each) for each in thick])
+    rows = np.flatnonzero(photographs.normalise(page, height=42).max(1) > 0.2)
+    assert (rows[0], rows[-1]) == (5, 38)  # on the average of MNIST's pairs 4.8 and 37.5
+
+
+def test_a_digit_with_all_its_weight_at_one_end_is_not_cut_off():
+    ink = np.zeros((120, 120), np.float32)
+    ink[10:40, 20:90] = ink[40:110, 54:57] = 1  # a thick bar on a thin stem
+    rows = np.flatnonzero(photographs.normalise(1 - ink).max(1) > 0.1)
+    assert np.ptp(rows) + 1 == 20 and rows[-1] == 27
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 50), (28, 28), (300, 200)])
 def test_a_blank_page_is_blank(size):
     rows, columns = size
@@ -150,9 +164,11 @@ def test_one_bad_picture_does_not_spoil_the_others(tmp_path, capsys):
 
     good = save(Image.fromarray(np.uint8(255 - 255 * drawn_seven())), tmp_path / "good.png")
     blank = save(Image.new("L", (50, 50), 255), tmp_path / "blank.png")
-    args = types.SimpleNamespace(predict=[tmp_path / "no.png", good, blank], show=False,
+    bad = [tmp_path / "no.png", tmp_path, *[tmp_path / f"{i}.png" for i in range(5)]]
+    args = types.SimpleNamespace(predict=[*bad, good, blank], show=False,
                                  output_dir=tmp_path / "out", script="nnet_fc")  # fmt: skip
-    with pytest.raises(UserError, match=r"no\.png"):
+    words = r"there is no file .*no\.png; cannot read .*2\.png; and 2 pictures more$"
+    with pytest.raises(UserError, match=words):
         photographs.read_pictures(args, lambda digits: chances_of([7], [0.998])[None, 0])
     assert capsys.readouterr().out == f"{good}: 7 (99.8%)\n{blank}: blank, no ink found\n"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["readings.png"]
@@ -162,8 +178,10 @@ def test_a_reading_is_drawn_beside_what_was_read(tmp_path, monkeypatch):
     caught = figures_drawn(monkeypatch)
     originals, digits = [np.ones((9, 7)), np.zeros((5, 8))], np.zeros((2, 42, 28))
     chances = np.concatenate([chances_of([3, 1], 0.9), chances_of([0, 8], 0.75)])  # (2, 2, 10)
-    photographs.draw_readings(tmp_path / "r.png", originals, digits, chances)
+    names = ["pictures/3 over 0.png", "b.png"]
+    photographs.draw_readings(tmp_path / "r.png", names, originals, digits, chances)
     rows = np.reshape(caught[0].axes, (2, 4))
+    assert [row[0].get_title() for row in rows] == ["3 over 0.png", "b.png"]
     for row, original, wanted in zip(rows, originals, [(3, 0), (1, 8)], strict=True):
         assert np.array_equal(row[0].images[0].get_array(), original)
         assert row[1].images[0].get_array().shape == (42, 28)
