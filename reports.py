@@ -64,7 +64,7 @@ def chosen_row(history):
 
 
 def epoch_line(row, epochs):
-    """Return e.g. 'epoch  3/20  train loss 0.0461  98.61 %  dev loss 0.0213  99.38 %  4.2 s'."""
+    """Return e.g. 'epoch  3/20   train loss 0.0461  98.61 %   dev loss 0.0213  99.38 %   4.2 s'."""
     line = f"epoch {row['epoch']:{len(str(epochs))}}/{epochs}"
     for part in ("train", "dev"):
         losses = np.ravel(row_values(row, f"{part}_loss"))
@@ -141,21 +141,28 @@ def sweep_rows(results):
 def sweep_table(rows):
     """Return the rows of a sweep as lines that can be read at a glance, in percent."""
     width = max(len(row["setting"]) for row in rows)
-    lines = [f"  {'setting':{width}}  accuracy on dev    difference   two errors"]
+    lines = [f"  {'setting':{width}}  accuracy on dev    difference   two standard errors"]
     for row in rows:
         mark = "*" if row["best"] else " "
         line = f"{mark} {row['setting']:{width}}  {100 * row['dev_accuracy']:5.2f} +- "
         line += f"{100 * row['sd']:.2f} %"
         if row["verdict"]:
             line += f"   {100 * row['difference']:+6.2f}       "
-            line += f"{100 * row['two_errors']:4.2f}        {row['verdict']}"
+            line += f"{100 * row['two_errors']:4.2f}                 {row['verdict']}"
         lines.append(line)
     lines.append(f"* the best; mean and standard deviation of {rows[0]['seeds']} seeds")
     return "\n".join(lines)
 
 
-def summary(metrics, folder):
-    """Return the lines that close a run."""
+def say_what_learns(args, weights, train_images, dev_images):
+    """Print how many weights learn from how many pictures, unless args.quiet."""
+    if not args.quiet:
+        print(f"{weights:,} weights learn from {len(train_images):,} pictures; "
+              f"dev has {len(dev_images):,}")  # fmt: skip
+
+
+def summary(metrics, folder, files):
+    """Return the lines that close a run; `files` are the names of those that it wrote."""
     count, wrong = metrics["test_examples"], metrics["test_errors"]
     read, loss = describe_accuracy(count - wrong, count), np.ravel(metrics["test_loss"])
     if "test_accuracy_both" in metrics:
@@ -163,13 +170,12 @@ def summary(metrics, folder):
         read = f"upper {100 * upper:.2f} %, lower {100 * lower:.2f} %, both {read}"
     here = Path.cwd()
     place = folder.relative_to(here) if folder.is_relative_to(here) else folder
-    files = ", ".join(sorted(path.name for path in folder.iterdir() if path.name[0] != "."))
     return (
         f"test: {read}, {wrong:,} misread, loss {' / '.join(f'{one:.4f}' for one in loss)}\n"
-        f"{metrics['parameters']:,} weights; trained {metrics['epochs']} epochs in "
-        f"{metrics['seconds']:.1f} s, {metrics['examples_per_second']:,.0f} pictures a second "
-        f"({metrics['device']}, {metrics['threads']} threads, {metrics['precision']})\n"
-        f"results in {place}: {files}"
+        f"weights: of epoch {metrics['chosen_epoch']} of {metrics['epochs']}, the best on dev\n"
+        f"training: {metrics['seconds']:.1f} s, {metrics['examples_per_second']:,.0f} pictures a "
+        f"second ({metrics['device']}, {metrics['precision']}, threads: {metrics['threads']})\n"
+        f"results in {place}: {', '.join(sorted(files))}"
     )
 
 
@@ -239,9 +245,10 @@ def draw_learning_curves(path, history):
                 axis.plot(epochs, values, style, color=colour, label=label, marker=".")
             axis.axvline(chosen, color=GREY, linewidth=1, linestyle=":", label="chosen epoch")
             axis.set(xlabel="epoch", ylabel=what + " (%)" * (scale > 1))
+            axis.set_xlim(0.5, len(epochs) + 0.5)
             axis.xaxis.get_major_locator().set_params(integer=True)
             axis.grid(alpha=0.3)
-        axes[0, 0].legend(frameon=False)
+        axes[0, 0].legend(edgecolor="none")
 
     save_figure(path, (9, 3.6), draw, ncols=2)
 
@@ -255,7 +262,7 @@ def draw_confusion(path, labels, readings):
             counts = np.zeros((10, 10), int)
             np.add.at(counts, (truth, read), 1)
             wrong = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-            np.fill_diagonal(wrong, 0)  # left white, or the right ones would drown the mistakes
+            np.fill_diagonal(wrong, 0)  # left pale, or the right ones would drown the mistakes
             shade, darkest = np.sqrt(wrong), max(0.1, np.sqrt(wrong.max()))
             axis.imshow(shade, cmap="Oranges", vmin=0, vmax=darkest)
             for i, j in np.argwhere(counts):
@@ -263,7 +270,8 @@ def draw_confusion(path, labels, readings):
                 colour = "white" if shade[i, j] > 0.7 * darkest else "black"
                 axis.text(j, i, counts[i, j], ha="center", va="center", fontsize=8, weight=weight,
                           color=colour)  # fmt: skip
-            axis.set(xticks=range(10), yticks=range(10), xlabel="read as", ylabel="is", title=name)
+            axis.set(xticks=range(10), yticks=range(10), ylabel="is", title=name,
+                     xlabel="read as; the darker, the more of its row")  # fmt: skip
 
     save_figure(path, (5.4 * len(labels), 5.8), draw, ncols=len(labels))
 
@@ -299,10 +307,11 @@ def draw_layers(path, picture, layers):
         for axis in axes.flat:
             axis.set_axis_off()
         axes[0, 0].imshow(picture, cmap="gray_r")
-        axes[0, 0].set_title("the picture", loc="left", fontsize=9)
+        title = "the picture, and what channels make of it: the brighter, the stronger"
+        axes[0, 0].set_title(title, loc="left", fontsize=9)
         for number, (row, maps) in enumerate(zip(axes[1:], layers, strict=True), start=1):
-            size = f"{maps.shape[1]} x {maps.shape[2]}"
-            row[0].set_title(f"layer {number}, {size}", loc="left", fontsize=9)
+            title = f"layer {number}, {maps.shape[1]} x {maps.shape[2]}, channels 1 to {len(maps)}"
+            row[0].set_title(title, loc="left", fontsize=9)
             for axis, one in zip(row, maps, strict=False):
                 axis.imshow(one, cmap="viridis", vmin=0, vmax=max(float(maps.max()), 1e-9))
 
@@ -344,7 +353,8 @@ def draw_sweep(path, results):
             axis.plot(percent, np.full(len(percent), height), "o", color=GREY, alpha=0.5)
             axis.errorbar(percent.mean(), height, xerr=percent.std(ddof=1), color=BLUE,
                           marker="D", capsize=4)  # fmt: skip
-        axis.set(yticks=range(len(results)), yticklabels=results, xlabel="accuracy on dev (%)")
+        axis.set(yticks=range(len(results)), yticklabels=results)
+        axis.set_xlabel("accuracy on dev (%): each seed, their mean and standard deviation")
         axis.invert_yaxis()
         axis.grid(axis="x", alpha=0.3)
 
@@ -407,6 +417,7 @@ def finish_run(args, folder, history, test, write_own, *, parameters, examples, 
         "script": args.script,
         **test_figures(probabilities, labels),
         "dev_accuracy": row_values(chosen_row(history), "dev_accuracy"),
+        "chosen_epoch": chosen_row(history)["epoch"],
         "parameters": parameters,
         "epochs": args.epochs,
         "seed": args.seed,
@@ -421,8 +432,9 @@ def finish_run(args, folder, history, test, write_own, *, parameters, examples, 
         write_metrics(results, metrics, history)
         if not args.no_plots:
             draw_results(results, history, images, labels, probabilities)
+        files = [path.name for path in results.iterdir()]
     if not args.quiet:
-        print(summary(metrics, folder))
+        print(summary(metrics, folder, files))
     if args.show:
         show_folder(folder)
     return metrics
@@ -473,7 +485,11 @@ def recall_settings(parser, args, names):
     if not path.is_file():
         return args
     with blamed_on(path, "is damaged"):
-        settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if metrics["script"] != args.script:
+            was = str(metrics["script"])[:100]
+            raise UserError(f"{path.parent} is of {was}.py, not of {args.script}.py; see --model")
+        settings = metrics["settings"]
         known = {name: settings[name] for name in names if settings[name] is not None}
         options = [[f"--{name}", *map(str, np.ravel(value))] for name, value in known.items()]
         if any(value.startswith("-") for _, *values in options for value in values):

@@ -148,7 +148,7 @@ def run_epoch(
             x, y = batch["x"].to(device), batch["y"].to(device)
             if harden and model.training:
                 x = harden(x, y)
-            logits, y, losses = compare(model, x, y, precision)  # heads x (B, 10), heads x (B,)
+            logits, y, losses = compare(model, x, y, precision)  # y now (heads, B), losses (heads,)
             if device.type == "cpu":  # elsewhere a look at the loss would make the CPU wait for it
                 check_finite(losses)
             if model.training:
@@ -195,7 +195,7 @@ def train_model(
     """
     steps = max(1, n_epochs * len(train_data))
 
-    def rate(n):
+    def rate(n):  # in the middle of step n, so that neither the first nor the last is 0
         return lr * schedule(min(n + 0.5, steps - 0.5) / steps) if schedule else lr
 
     optimizer = SGD(model.parameters(), rate, momentum, nesterov)
@@ -290,7 +290,8 @@ def nudge(model, x, y, length, precision="fp32"):
     to the pixels; what is learned there holds in a ball around each picture. Goodfellow et al.,
     ICLR 2015 (arXiv 1412.6572), section 5; Euclidean: Miyato et al., ICLR 2016 (arXiv 1507.00677).
     """
-    # As if to evaluate: over a batch's own mean and variance, every picture moves all others' loss.
+    # In training mode, every picture would change the others' losses, too, through the batch's mean
+    # and variance in batch normalisation.
     model.eval()
     x = x.clone().requires_grad_()
     losses = compare(model, x, y, precision)[2]
@@ -413,7 +414,7 @@ def choose_precision(name, device):
 def load_digits(args):
     """Read the data set: {"train": (x, y), "dev": ..., "test": ...} on the device.
 
-    x is float32 (N, 1, 28, 28) in [0, 1], y int64 (N,). Dev is the last tenth of the training half.
+    x is float32 (N, 1, 28, 28) in [0, 1], y int64 (N,). Dev is the last tenth of the training set.
     """
     return {
         name: tuple(torch.from_numpy(a).to(args.device) for a in (x.reshape(-1, 1, 28, 28), y))
@@ -426,10 +427,8 @@ def train(args, folder, model, batches, dev, **settings):
 
     batches are ShuffledBatches, dev is (x, y); more settings are those of train_model.
     """
-    history = []
-    if not args.quiet:
-        count = sum(p.numel() for p in model.parameters())
-        print(f"{count:,} weights learn from {len(batches.x):,} pictures; dev has {len(dev[0]):,}")
+    history, weights = [], sum(p.numel() for p in model.parameters())
+    reports.say_what_learns(args, weights, batches.x, dev[0])
     train_model(
         batches, batchify_data(*dev, EVALUATION_BATCH, drop_last=False), model,
         args.lr, args.momentum, nesterov=args.momentum > 0, n_epochs=args.epochs,

@@ -57,6 +57,8 @@ def blamed_on(path, words):
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
     except Exception as error:
+        if isinstance(error, OSError) and error.strerror:  # a folder, or a file of somebody else
+            raise UserError(f"cannot read {path}: {error.strerror}") from None
         raise UserError(f"{path} {words} ({reason(error)})") from None
 
 
@@ -167,8 +169,8 @@ def read_idx(path, sizes):
     return np.frombuffer(content, np.uint8, offset=start).reshape(count, *sizes)
 
 
-def read_mnist_half(folder, prefix):
-    """Read one half of MNIST, "train" or "t10k": uint8 images (N, 28, 28) and labels (N,)."""
+def read_mnist_set(folder, prefix):
+    """Read one set of MNIST, "train" or "t10k": uint8 images (N, 28, 28) and labels (N,)."""
     arrays, paths = [], []
     for kind, sizes in (("images-idx3", (28, 28)), ("labels-idx1", ())):
         path = folder / f"{prefix}-{kind}-ubyte"
@@ -188,7 +190,7 @@ def read_mnist_half(folder, prefix):
 
 def read_course_mnist(path):
     """Read the course's mnist.pkl.gz, three (images, labels) pairs, into the form of read_mnist."""
-    halves = []
+    sets = []
     with blamed_on(path, "is not three pairs of arrays"):
         for images, labels in read_pickle_data(path):
             # byte / 256 in the course's file, byte / 255 in later ones; back to the bytes.
@@ -197,27 +199,27 @@ def read_course_mnist(path):
                 raise ValueError("values out of range")
             levels = np.rint(images * (255 if images.max() == 1 else 256))
             pictures = levels.astype(np.uint8).reshape(len(labels), 28, 28)
-            halves.append((pictures, labels.astype(np.uint8).reshape(len(labels))))
-        (train, train_labels), (dev, dev_labels), test = halves
+            sets.append((pictures, labels.astype(np.uint8).reshape(len(labels))))
+        (train, train_labels), (dev, dev_labels), test = sets
     return (np.concatenate([train, dev]), np.concatenate([train_labels, dev_labels])), test
 
 
 def read_mnist(data_dir=DATASETS):
     """Read MNIST or a data set in the same files: ((images, labels), (images, labels)).
 
-    The training half comes first. Images are uint8 (N, 28, 28), 0 background and 255 ink; labels
+    The training set comes first. Images are uint8 (N, 28, 28), 0 background and 255 ink; labels
     uint8 (N,). Raises UserError if neither the IDX files nor the course's mnist.pkl.gz are whole.
     """
     folder = Path(data_dir)
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name that of the IDX files with --data-dir")
     if (folder / "mnist.pkl.gz").is_file() and not list(folder.glob("*-ubyte*")):
-        halves = read_course_mnist(folder / "mnist.pkl.gz")
+        sets = read_course_mnist(folder / "mnist.pkl.gz")
     else:
-        halves = read_mnist_half(folder, "train"), read_mnist_half(folder, "t10k")
-    if len(halves[0][0]) < 10:
-        raise UserError(f"{folder} has {len(halves[0][0])} training pictures; 10 are the fewest")
-    return halves
+        sets = read_mnist_set(folder, "train"), read_mnist_set(folder, "t10k")
+    if len(sets[0][0]) < 10:
+        raise UserError(f"{folder} has {len(sets[0][0])} training pictures; 10 are the fewest")
+    return sets
 
 
 def as_floats(images):
@@ -240,7 +242,7 @@ def get_MNIST_data(*, data_dir=DATASETS):
 def split_digits(args):
     """Return (images, labels) of train, of dev and of test, as --data-dir and --limit say.
 
-    Dev is the last tenth of what --limit keeps of the training half. Shapes and types are those of
+    Dev is the last tenth of what --limit keeps of the training set. Shapes and types are those of
     get_MNIST_data.
     """
     train, test = read_mnist(args.data_dir)
@@ -400,8 +402,10 @@ def saying_how_to_resume(checkpoint, history):
         yield
     except KeyboardInterrupt as stop:
         done = f"stopped; the same command with --resume goes on after epoch {len(history)}"
-        if not (checkpoint and history):
+        if not history:
             done = "stopped before there was a checkpoint; nothing to resume"
+        if not checkpoint:  # a sweep
+            done = "stopped; nothing to resume"
         raise type(stop)(done) from None
 
 
@@ -410,6 +414,13 @@ def saying_how_to_resume(checkpoint, history):
 
 class Parser(argparse.ArgumentParser):
     """argparse with errors of one line."""
+
+    def parse_args(self, args=None, namespace=None):
+        """Parse the command line; --model without anything to read would train another network."""
+        args = super().parse_args(args, namespace)
+        if args.model and not args.predict and not vars(args).get("draw"):
+            self.error("--model goes with --predict")
+        return args
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message}; see --help\n")
@@ -445,11 +456,11 @@ def argument_parser(script, description, *, epochs, batch_size, lr):
     add("--data-dir", type=Path, default=DATASETS, metavar="DIR", help="where the data set lies")
     add("--output-dir", type=Path, default=folder, metavar="DIR",
         help=f"where the results go (default runs/{script})")  # fmt: skip
-    add("--limit", type=number(int, 10, 10**9), metavar="N", help="use N training examples only")
+    add("--limit", type=number(int, 10, 10**9), metavar="N", help="use N training digits only")
     add("--quiet", action="store_true", help="print nothing but errors")
     add("--resume", action="store_true", help="go on with an interrupted run of these settings")
     add("--predict", nargs="+", metavar="IMAGE", help="read pictures instead of training")
-    add("--model", type=Path, metavar="FILE", help="weights of another run")
+    add("--model", type=Path, metavar="FILE", help="its weights, to read with")
     add("--no-plots", action="store_true", help="draw no pictures")
     add("--show", action="store_true", help="open the pictures in windows")
     return parser

@@ -129,7 +129,7 @@ def kinds(tmp_path_factory):
 
     read_mnist, read_pairs = beside(mnist, utils.read_mnist), beside(course, pairs)
     plain = gzip.decompress((mnist / f"{images}.gz").read_bytes())
-    metrics = json.dumps({"settings": {"hidden": [30, 20]}}).encode()
+    metrics = json.dumps({"script": "nnet_fc", "settings": {"hidden": [30, 20]}}).encode()
     pickled = gzip.compress(pickle.dumps({"x": np.eye(3), "y": [1, "two", (3.0, None)]}))
     return {
         "IDX": (images, plain, damaged, read_mnist),

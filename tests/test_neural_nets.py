@@ -165,7 +165,7 @@ def test_trained_small_network_predicts_the_sum(capsys):
 
 def test_what_the_small_network_computes_is_what_it_predicts(capsys):
     neural_nets.show_small_network()
-    shown = capsys.readouterr().out.splitlines()[-2:]
+    shown = capsys.readouterr().out.splitlines()[-3:-1]
     network = neural_nets.NeuralNetwork()
     for line, epochs in zip(shown, (10, 990), strict=True):
         network.epochs_to_train = epochs

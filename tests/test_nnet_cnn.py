@@ -129,6 +129,8 @@ def test_no_plots_writes_no_pictures_and_loads_no_matplotlib(small_mnist, tmp_pa
 
 
 def test_a_log_file_gets_plain_lines(small_mnist, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/old.png").write_bytes(b"of an earlier run")
     done = run_script("nnet_cnn.py", "--data-dir", small_mnist, "--output-dir", tmp_path / "run",
                       "--epochs", 2, "--no-plots", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0 and done.stderr == "" and "\r" not in done.stdout
@@ -136,7 +138,9 @@ def test_a_log_file_gets_plain_lines(small_mnist, tmp_path):
     assert lines[0] == "75,450 weights learn from 540 pictures; dev has 60"
     assert lines[1].startswith("epoch 1/2") and lines[2].startswith("epoch 2/2")
     assert lines[3].startswith("test: ") and "of 200 right (95 % interval" in lines[3]
-    assert lines[-1].startswith("results in run: ")
+    chosen = json.loads((tmp_path / "run/metrics.json").read_text())["chosen_epoch"]
+    assert lines[4] == f"weights: of epoch {chosen} of 2, the best on dev"
+    assert lines[-1] == "results in run: history.csv, metrics.json, model.pt"
 
 
 BAD = {
@@ -158,6 +162,7 @@ BAD = {
     "no weights": (["--predict", "x.png", "--model", "none.pt"], "train a network first"),
     "no channels": (["--width", "0.01"], "--width: 0.01 is not between 0.05 and 20"),
     "no such device": (["--device", "mps"], "--device"),
+    "weights and nothing to read": (["--model", "m.pt"], "--model goes with --predict"),
 }
 
 

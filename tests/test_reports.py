@@ -124,6 +124,7 @@ def test_learning_curves_mark_the_chosen_epoch_and_both_heads(tmp_path, monkeypa
             for i in (1, 2)]  # fmt: skip
     reports.draw_learning_curves(tmp_path / "l.png", rows)
     loss, accuracy = caught[0].axes
+    assert loss.get_xlim() == accuracy.get_xlim() == (0.5, 2.5)
     assert len(loss.lines) == len(accuracy.lines) == 5
     assert list(accuracy.lines[-1].get_xdata()) == [2, 2]
     assert list(accuracy.lines[2].get_ydata()) == [30, 60]
@@ -137,7 +138,7 @@ def test_layers_show_their_first_maps_each_layer_on_a_scale_of_its_own(tmp_path,
     maps = np.arange(20.0)[:, None, None] * np.ones((3, 2))
     reports.draw_layers(tmp_path / "a.png", np.eye(4), [maps, 0 * maps[:5]])
     rows = np.reshape(caught[0].axes, (3, 16))
-    assert rows[1, 0].get_title(loc="left") == "layer 1, 3 x 2"
+    assert rows[1, 0].get_title(loc="left") == "layer 1, 3 x 2, channels 1 to 16"
     assert [len(axis.images) for axis in rows[2]] == [1] * 5 + [0] * 11
     drawn = [axis.images[0] for axis in rows[1]]
     assert [image.get_array().max() for image in drawn] == list(range(16))
@@ -195,14 +196,24 @@ def test_a_picture_keeps_its_old_content_if_the_new_one_fails(tmp_path):
 ], ids=lambda text: text[:20])  # fmt: skip
 def test_settings_of_a_stranger_give_no_other_options(tmp_path, settings):
     (tmp_path / "model.pt").write_text("")
-    (tmp_path / "metrics.json").write_text(f'{{"settings": {settings}}}', encoding="latin1")
+    (tmp_path / "metrics.json").write_text(
+        f'{{"script": "nnet_fc", "settings": {settings}}}', encoding="latin1"
+    )
     parser = utils.argument_parser("nnet_fc", "", epochs=1, batch_size=1, lr=1)
     parser.add_argument("--hidden", type=int, nargs="+")
-    args = parser.parse_args(["--model", str(tmp_path / "model.pt")])
+    args = parser.parse_args(["--predict", "a.png", "--model", str(tmp_path / "model.pt")])
     with pytest.raises((UserError, SystemExit)) as end:
         reports.recall_settings(parser, args, ["hidden"])
     assert isinstance(end.value, UserError) or end.value.code == 2
     assert args.output_dir == utils.ROOT / "runs" / "nnet_fc"
+
+
+def test_weights_of_another_script_are_said_to_be(tmp_path):
+    (tmp_path / "model.pt").write_text("")
+    (tmp_path / "metrics.json").write_text('{"script": "mlp", "settings": {"hidden": [5]}}')
+    args = types.SimpleNamespace(model=tmp_path / "model.pt", script="nnet_fc")
+    with pytest.raises(UserError, match=r"is of mlp\.py, not of nnet_fc\.py"):
+        reports.recall_settings(None, args, ["hidden"])
 
 
 def test_weights_without_their_runs_metrics_are_used_as_the_options_say(tmp_path):
