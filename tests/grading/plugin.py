@@ -40,6 +40,7 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before the terminal takes its options
 def pytest_configure(config):
     config.addinivalue_line("markers", "points(n): what a test of the contract is worth in a grade")
     submission, gradescope = config.getoption("submission"), config.getoption("gradescope")
@@ -52,6 +53,7 @@ def pytest_configure(config):
         if not any(supervisor.find_modules(folder).values()):
             names = ", ".join(f"{name}.py" for name in supervisor.EXERCISES)
             raise pytest.UsageError(f"--submission {folder}: none of {names} is in it")
+        config.option.reportchars = "N"  # no list of failures behind the grade, which says it all
 
 
 def pytest_ignore_collect(collection_path, config):
