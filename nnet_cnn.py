@@ -31,10 +31,13 @@ AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than
 SMOOTHING = 0.05  # share of each label spread over all digits (train_utils.smoothed); 0.2: 0.76
 NUDGE = 0.5  # length of the step towards a harder digit (train_utils.nudge)
 NUDGED_SHARE = 0.25  # of each batch
-# In the time of 17 epochs with both, which misread 0.57, half of each batch could be nudged in 14,
-# all of it in 11 epochs: 0.61 and 0.62. Without nudges 36 epochs misread 0.66. Nudges of 0.9 for
-# half of each batch: 0.63; of 1.0 for all of it, the network learns to tell the digit from the step
-# ("label leaking", Kurakin et al., ICLR 2017): 5 % of dev. Tried and left out: a sixth convolution,
+# In the same time, since a nudge costs a step as well:
+#     nudged   a quarter   half    all
+#     epochs   17          14      11
+#     misread  0.57        0.61    0.62
+# Without nudges 36 epochs misread 0.66. Nudges of 0.9 for half of each batch: 0.63; of 1.0 for all
+# of it the network learns to tell the digit from the step ("label leaking", Kurakin et al., ICLR
+# 2017) and misreads 5 % of the plain dev digits. Tried and left out: a sixth convolution,
 # (N, 128, 3, 3), which was worth its time and no more; weight decay; larger or elastic warps.
 
 

@@ -43,7 +43,7 @@ def compose_pairs(images, labels, count, random):
 def compose_data(data_dir, use_mini_dataset):
     """Compose the fixed pairs out of MNIST: (pictures, labels) for training and for test.
 
-    Training pairs are of MNIST's training half, test pairs of its test half. The last tenth of the
+    Training pairs are of MNIST's training set, test pairs of its test set. The last tenth of the
     training pairs, on which one chooses, is made of the last tenth of the digits, the rest of the
     others: no digit that judges a network has been seen by it. The same on every machine:
     RandomState's numbers are frozen for good (NumPy's NEP 19).
@@ -59,7 +59,7 @@ def compose_data(data_dir, use_mini_dataset):
     return (pictures, np.concatenate([train[1], dev[1]], axis=1)), test
 
 
-def read_course_half(pictures_path, labels_path):
+def read_course_pairs(pictures_path, labels_path):
     """Read the course's pictures and labels: uint8 (N, 1, 42, 28), int64 (2, N).
 
     The pictures are a gzip'd pickle of a list of N float64 arrays (42, 28), byte / 256, the labels
@@ -86,22 +86,22 @@ def read_course_half(pictures_path, labels_path):
 
 
 def read_data(path_to_data_dir, use_mini_dataset):
-    """Return (training half, test half, whether they were composed): halves of pictures and labels.
+    """Return (training pairs, test pairs, whether they were composed).
 
-    Pictures are uint8 (N, 1, 42, 28), labels int64 (2, N), the upper digit first.
+    Pairs are (pictures uint8 (N, 1, 42, 28), labels int64 (2, N)), the upper digit first.
     """
     folder = Path(path_to_data_dir)
     if not folder.is_dir() and folder.name == utils.DATASETS.name:
         folder = utils.DATASETS  # the course's scripts say "../Datasets/", from a folder deeper
     mini = "_mini" if use_mini_dataset else ""
-    paths = [folder / f"{half}_multi_digit{mini}.pkl.gz" for half in ("train", "test")]
-    paths += [folder / f"{half}_labels{mini}.txt.gz" for half in ("train", "test")]
+    paths = [folder / f"{name}_multi_digit{mini}.pkl.gz" for name in ("train", "test")]
+    paths += [folder / f"{name}_labels{mini}.txt.gz" for name in ("train", "test")]
     missing = [path for path in paths if not path.is_file()]
     if len(missing) == len(paths):
         return *compose_data(folder, use_mini_dataset), True
     if missing:
         raise UserError(f"{missing[0]} is missing, but others of the course's four files are there")
-    return read_course_half(paths[0], paths[2]), read_course_half(paths[1], paths[3]), False
+    return read_course_pairs(paths[0], paths[2]), read_course_pairs(paths[1], paths[3]), False
 
 
 def get_data(path_to_data_dir, use_mini_dataset):
@@ -131,8 +131,8 @@ def load_pairs(args):
         data["train"] = digits[:kept][: args.limit, None], digit_labels[:kept][: args.limit]
     else:
         data["train"] = pictures[:split][: args.limit], labels[:, :split][:, : args.limit]
-    for half in ("dev", "test"):
-        data[half] = utils.as_floats(data[half][0]), data[half][1]
+    for name in ("dev", "test"):
+        data[name] = utils.as_floats(data[name][0]), data[name][1]
     moved = {
         name: (torch.tensor(x).to(args.device), torch.tensor(y, dtype=torch.int64).to(args.device))
         for name, (x, y) in data.items()
