@@ -204,7 +204,8 @@ def draw_tiles(path, tiles, titles=None, heading="", signed=False):
     """
     columns = max(1, min(10, len(tiles)))
     rows = max(1, -(-len(tiles) // columns))
-    reach = max(float(np.abs(tiles).max()), 1e-9) if len(tiles) else 1
+    top = 99.5 if signed else 100  # a few strong weights would leave all others pale
+    reach = max(float(np.percentile(np.abs(tiles), top)), 1e-9) if len(tiles) else 1
     colours = {"cmap": "RdBu_r", "vmin": -reach} if signed else {"cmap": "gray_r", "vmin": 0}
 
     def draw(axes, figure):
@@ -246,7 +247,7 @@ def draw_learning_curves(path, history):
             axis.axvline(chosen, color=GREY, linewidth=1, linestyle=":", label="chosen epoch")
             axis.set(xlabel="epoch", ylabel=what + " (%)" * (scale > 1))
             axis.set_xlim(0.5, len(epochs) + 0.5)
-            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             axis.grid(alpha=0.3)
         axes[0, 0].legend(edgecolor="none")
 
@@ -307,13 +308,15 @@ def draw_layers(path, picture, layers):
         for axis in axes.flat:
             axis.set_axis_off()
         axes[0, 0].imshow(picture, cmap="gray_r")
-        title = "the picture, and what channels make of it: the brighter, the stronger"
-        axes[0, 0].set_title(title, loc="left", fontsize=9)
+        titles = ["the picture, and what channels make of it: the brighter, the stronger"]
         for number, (row, maps) in enumerate(zip(axes[1:], layers, strict=True), start=1):
-            title = f"layer {number}, {maps.shape[1]} x {maps.shape[2]}, channels 1 to {len(maps)}"
-            row[0].set_title(title, loc="left", fontsize=9)
+            size = f"{maps.shape[1]} x {maps.shape[2]}"
+            titles.append(f"layer {number}, {size}, channels 1 to {len(maps)}")
             for axis, one in zip(row, maps, strict=False):
                 axis.imshow(one, cmap="viridis", vmin=0, vmax=max(float(maps.max()), 1e-9))
+        for axis, title in zip(axes[:, 0], titles, strict=True):
+            axis.set_title(" ")  # takes room for a line; the line itself would widen its column
+            axis.text(0, 1.05, title, transform=axis.transAxes, fontsize=9).set_in_layout(False)
 
     columns = max(len(maps) for maps in layers)
     size = (0.7 * columns, 0.95 * (1 + len(layers)))

@@ -138,7 +138,7 @@ def test_layers_show_their_first_maps_each_layer_on_a_scale_of_its_own(tmp_path,
     maps = np.arange(20.0)[:, None, None] * np.ones((3, 2))
     reports.draw_layers(tmp_path / "a.png", np.eye(4), [maps, 0 * maps[:5]])
     rows = np.reshape(caught[0].axes, (3, 16))
-    assert rows[1, 0].get_title(loc="left") == "layer 1, 3 x 2, channels 1 to 16"
+    assert rows[1, 0].texts[0].get_text() == "layer 1, 3 x 2, channels 1 to 16"
     assert [len(axis.images) for axis in rows[2]] == [1] * 5 + [0] * 11
     drawn = [axis.images[0] for axis in rows[1]]
     assert [image.get_array().max() for image in drawn] == list(range(16))
