@@ -197,7 +197,7 @@ DAMAGE = {
     "gzip truncated": (IMAGES, lambda old: old[: len(old) // 2], "is damaged"),
     "too long": (IMAGES, lambda old: gzip.compress(gzip.decompress(old) + b"\0"), "as long as"),
     "byte changed": (IMAGES, lambda old: old[:-8] + b"abcd" + old[-4:], "is damaged"),
-    "wrong magic": (IMAGES, lambda old: header(0x0C03, 1, 28, 28), "pictures: it begins with 00000c03"),
+    "wrong magic": (IMAGES, lambda old: header(0x0C03, 1, 28, 28), "it begins with 00000c03"),
     "labels for images": (IMAGES, lambda old: header(0x0801, 784), "no IDX file of pictures"),
     "images for labels": (LABELS, lambda old: header(0x0803, 1, 28, 28), "no IDX file of labels"),
     "another size": (IMAGES, lambda old: header(0x0803, 1, 32, 24), "32 x 24"),
