@@ -171,9 +171,8 @@ def test_what_the_small_network_computes_is_what_it_predicts(capsys):
         network.epochs_to_train = epochs
         network.train_neural_network()
         here, right, up = (network.predict(*point) for point in ((4, 4), (5, 4), (4, 5)))
-        slopes = right - here, up - here
-        offset = here - 4 * sum(slopes)
-        assert line.endswith(f"computes {slopes[0]:.2f} x1 + {slopes[1]:.2f} x2 {offset:+.2f}")
+        a, b = right - here, up - here
+        assert line.endswith(f"computes {a:.2f} x1 + {b:.2f} x2 {here - 4 * (a + b):+.2f}")
 
 
 def test_untrained_small_network_fails_its_test(capsys):

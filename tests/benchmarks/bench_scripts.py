@@ -120,9 +120,12 @@ def markdown(args, rows):
 def main():
     """Run what --only names, or all, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=range(5), metavar="SEED")
-    parser.add_argument("--only", nargs="+", choices=RUNS, default=RUNS, metavar="RUN")
-    parser.add_argument("--output-dir", type=Path, default=ROOT / "runs" / "benchmarks")
+    parser.add_argument("--seeds", type=int, nargs="+", default=range(5), metavar="SEED",
+                        help="default 0 1 2 3 4")  # fmt: skip
+    parser.add_argument("--only", nargs="+", choices=RUNS, default=RUNS, metavar="RUN",
+                        help=f"rows of the table: {', '.join(RUNS)}")  # fmt: skip
+    parser.add_argument("--output-dir", type=Path, default=ROOT / "runs" / "benchmarks",
+                        help="default runs/benchmarks")  # fmt: skip
     args = parser.parse_args()
     args.output_dir.mkdir(parents=True, exist_ok=True)
     path = args.output_dir / "results.csv"
