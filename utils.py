@@ -460,7 +460,7 @@ def argument_parser(script, description, *, epochs, batch_size, lr):
     add("--quiet", action="store_true", help="print nothing but errors")
     add("--resume", action="store_true", help="go on with an interrupted run of these settings")
     add("--predict", nargs="+", metavar="IMAGE", help="read pictures instead of training")
-    add("--model", type=Path, metavar="FILE", help="its weights, to read with")
+    add("--model", type=Path, metavar="FILE", help="weights to read with (default: the last run's)")
     add("--no-plots", action="store_true", help="draw no pictures")
     add("--show", action="store_true", help="open the pictures in windows")
     return parser
