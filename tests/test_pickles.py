@@ -64,12 +64,12 @@ def test_a_hostile_pickle_is_refused_and_runs_nothing(tmp_path, name):
     assert not trace.exists()
 
 
-def array_with_type_state(state):
-    """A pickle of [array] whose type, float64, is given this state before the array uses it."""
+def array_with_type_state(state, code="f8"):
+    """A pickle of [array] whose type is given this state before the array (16 bytes) uses it."""
 
     class Type:
         def __reduce__(self):
-            return np.dtype, ("f8", False, True), state
+            return np.dtype, (code, False, True), state
 
     class Array:
         def __reduce__(self):
@@ -91,6 +91,15 @@ def test_a_hostile_type_shows_no_other_memory(tmp_path, state):
     kind = array.dtype
     assert (kind.hasobject, kind.subdtype, kind.names, kind.itemsize) == (False, None, None, 8)
     assert array.tolist() == [0, 0]
+
+
+def test_objects_in_an_array_cannot_be_made_of_bytes(tmp_path):
+    """They would be whatever lies in memory where the bytes point to."""
+    path = tmp_path / "evil.pkl.gz"
+    state = (3, "|", None, None, None, -1, -1, 63)
+    path.write_bytes(gzip.compress(array_with_type_state(state, "O8")))
+    with pytest.raises(UserError, match=r"evil\.pkl\.gz .*an array of O8"):
+        utils.read_pickle_data(path)
 
 
 def test_an_array_takes_no_memory_before_its_content(tmp_path):

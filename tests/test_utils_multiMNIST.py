@@ -141,6 +141,7 @@ DAMAGE = {
     "beyond any number": (PICTURES, lambda old: packed([10**400]), "not a list of 42 x 28"),
     "another shape": (PICTURES, lambda old: packed([np.zeros((28, 28))] * 3), "picture 0"),
     "values above 1": (PICTURES, lambda old: packed([np.full((42, 28), 7.0)]), "picture 0"),
+    "values below 0": (PICTURES, lambda old: packed([np.full((42, 28), -1 / 256)]), "picture 0"),
     "1, as a byte 0": (PICTURES, lambda old: packed([np.full((42, 28), 1.0)]), "picture 0"),
     "not a number": (PICTURES, lambda old: packed([np.full((42, 28), np.nan)]), "picture 0"),
     "fewer pictures": (PICTURES, lambda old: packed([np.zeros((42, 28))]), "there are 1 pictures"),
