@@ -3,8 +3,8 @@
     python conv.py                     trains it and writes runs/conv
     python conv.py --predict plate.png
 
-To expect, of the test pairs: the upper digit of 99.39 +- 0.09 %, the lower of 99.31 +- 0.07 %, both
-of 98.70 +- 0.13 % (five seeds; PyTorch 2.13, bf16), 243 s in all on 2 cores of an AMD EPYC.
+To expect, of the test pairs: the upper digit of 99.40 +- 0.12 %, the lower of 99.27 +- 0.10 %, both
+of 98.67 +- 0.18 % (five seeds; PyTorch 2.13, bf16), 235 s in all on 2 cores of an AMD EPYC.
 """
 
 import utils  # isort: skip - before torch: it sets how torch's threads wait for work
