@@ -26,6 +26,8 @@ AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than
 # Share of each label that is spread over all digits (train_utils.smoothed). Both right, of 20,000
 # pairs of dev digits: after six epochs with it 98.48 %, after ten without it 98.41 % (one seed).
 SMOOTHING = 0.05
+# Tried and left out: nudging (train_utils.nudge) a quarter of each batch. In the time of twelve
+# epochs, which read 98.51 %, there was time for ten: 98.48 % (two seeds).
 
 
 class CNN(nn.Module):
