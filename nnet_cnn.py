@@ -6,7 +6,7 @@
     python nnet_cnn.py --predict seven.png
     python nnet_cnn.py --draw          reads what you draw with the mouse, while you draw it
 
-To expect: 99.71 +- 0.02 % of the test digits (five seeds; PyTorch 2.13, bf16), 279 s in all on 2
+To expect: 99.71 +- 0.02 % of the test digits (five seeds; PyTorch 2.13, bf16), 255 s in all on 2
 cores of an AMD EPYC; after one epoch of half the width, without nudges, 99.23 +- 0.10 %, 7 to 9 s.
 """
 
