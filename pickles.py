@@ -55,6 +55,7 @@ class PlainUnpickler(pickle._Unpickler):
     dispatch = pickle._Unpickler.dispatch.copy()
 
     def find_class(self, module, name):
+        """Return what stands for a name, or refuse it."""
         if (module, name) not in PICKLE_NAMES:
             raise pickle.UnpicklingError(f"{module}.{name}")
         return PICKLE_NAMES[module, name]
@@ -94,12 +95,14 @@ class LimitedFile:
         self.file, self.left = file, MOST_PICKLED
 
     def read(self, size):
+        """Return the next bytes, and count them, each reading for 256 more."""
         self.left -= size + 256  # a single byte can stand for a list, a dict or a set
         if self.left < 0:
             raise pickle.UnpicklingError("more than any data set of this collection has")
         return self.file.read(size)
 
     def readline(self):
+        """Return the next line, no longer than 65,536 bytes, and count it."""
         line = self.file.readline(1 << 16)  # old pickles write numbers and names so
         self.left -= len(line)
         return line

@@ -423,6 +423,7 @@ class Parser(argparse.ArgumentParser):
         return args
 
     def error(self, message):
+        """Say in one line what is wrong, and exit with status 2."""
         self.exit(2, f"{self.prog}: error: {message}; see --help\n")
 
 
