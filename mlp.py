@@ -6,7 +6,7 @@
 
 To expect, of the test pairs: the upper digit of 98.89 +- 0.06 %, the lower of 98.49 +- 0.13 %, both
 of 97.38 +- 0.17 %; with 64 units 97.07, 96.02 and 93.20 % (five seeds; PyTorch 2.13, bf16). That
-takes 124 s in all on 2 cores of an AMD EPYC, with 64 units 12 s.
+takes 124 s in all on 2 cores of an AMD EPYC, with 64 units 17 s.
 """
 
 import utils  # isort: skip - before torch: it sets how torch's threads wait for work
