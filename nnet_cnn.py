@@ -1,154 +1,282 @@
-"""Read one handwritten digit with a convolutional network.
+"""Lesson 3: a convolutional network, and how one designs its layers.
 
-    python nnet_cnn.py                 trains it and writes runs/nnet_cnn
-    python nnet_cnn.py --epochs 1 --nudge 0 --width 0.5
-                                       an answer in seconds
-    python nnet_cnn.py --predict seven.png
-    python nnet_cnn.py --draw          reads what you draw with the mouse, while you draw it
+    python nnet_cnn.py                           our best network; the results go to runs/nnet_cnn
+    python nnet_cnn.py --design quick --epochs 1     an answer in seconds
+    python nnet_cnn.py --check-convolution       convolution by loops beside nn.Conv2d, in numbers
+    python nnet_cnn.py --sweep [NAME ...]        all designs below, or those named, side by side
+    python nnet_cnn.py --predict seven.png       reads your handwriting; --draw: with the mouse
 
-To expect: 99.71 +- 0.02 % of the test digits (five seeds; PyTorch 2.13, bf16), 255 s in all on 2
-cores of an AMD EPYC; after one epoch of half the width, without nudges, 99.23 +- 0.10 %, 7 to 9 s.
+What you learn here: what a convolution computes, why it suits images, and how layers are put
+together of convolutions, pooling, normalisation and ReLU.
+
+To expect, of the 10,000 test digits: 99.7 %; with --design quick after one epoch 99.3 %.
 """
 
-import utils  # isort: skip - before torch: it sets how torch's threads wait for work
+import train_utils
+import utils
 
 import numpy as np
 import torch
 from torch import nn
 
-import photographs
-import reports
-import train_utils
-
-CHANNELS = (16, 32, 64)
-EPOCHS = 30  # the more the better; these take four to five minutes on 2 cores
-BATCH_SIZE = 128
-LEARNING_RATE = 0.2  # the highest of the schedule
-MOMENTUM = 0.9
-AVERAGING = 0.998  # averages the weights of the last 500 steps, a bit more than one epoch
-# The numbers: percent misread of 30,000 warped dev digits, which tell more than 6,000 plain ones
-# (one or two seeds). Eight epochs with neither of the following: 0.88; with the first: 0.67.
-SMOOTHING = 0.05  # share of each label spread over all digits (train_utils.smoothed); 0.2: 0.76
-NUDGE = 0.5  # length of the step towards a harder digit (train_utils.nudge)
-NUDGED_SHARE = 0.25  # of each batch
-# In the same time, since a nudge costs a step as well:
-#     nudged   a quarter   half    all
-#     epochs   17          14      11
-#     misread  0.57        0.61    0.62
-# Without nudges 36 epochs misread 0.66. Nudges of 0.9 for half of each batch: 0.63; of 1.0 for all
-# of it the network learns to tell the digit from the step ("label leaking", Kurakin et al., ICLR
-# 2017) and misreads 5 % of the plain dev digits. Tried and left out: a sixth convolution,
-# (N, 128, 3, 3), which was worth its time and no more; weight decay; larger or elastic warps.
+# -------------------------------------------------------------------------------- convolution
+# A fully connected unit has a weight for each of the 784 pixels. If a digit moves by one pixel, it
+# meets other weights, and all must be learned anew. A convolution has a few weights, its filter,
+# which look at a small window and slide over the image: what is learned in one place is known
+# everywhere. One number comes out for each place of the window, and they form an image again.
+#
+#     image (5, 5)      filter (3, 3)      output (3, 3)
+#     0 0 1 0 0                            the window in the upper left corner gives
+#     0 1 1 0 0          -1  1  0            0 + 0 + 0
+#     0 0 1 0 0          -1  1  0          + 0 + 1 + 0   = 1
+#     0 0 1 0 0          -1  1  0          + 0 + 0 + 0
+#     0 1 1 1 0                            This filter answers to edges: 0 left of 1.
+#
+# Layers see more than one image at once: C of them, called channels. A digit has C = 1. A filter
+# has weights for every channel, and a layer has K filters, which make the K channels of its output.
+# With filters F (K, C, h, w) and biases b (K,), for channel k of the output and its pixel i, j:
+#
+#     out[k, i, j] = b[k] + sum over c, m, n of F[k, c, m, n] x[c, i + m, j + n]
+#
+# Mathematicians call this cross-correlation; their convolution turns the filter by 180 degrees.
 
 
-def build_model(width=1.0):
-    """Return the network, with `width` times as many channels: (N, 1, 28, 28) -> logits (N, 10)."""
-    few, more, most = (round(width * channels) for channels in CHANNELS)
-    model = nn.Sequential(  # the shapes: for a width of 1
-        *train_utils.convolution(1, few, pool=True),  # (N, 16, 14, 14)
-        *train_utils.convolution(few, more, pool=False),  # (N, 32, 14, 14)
-        *train_utils.convolution(more, more, pool=True),  # (N, 32, 7, 7)
-        *train_utils.convolution(more, most, pool=False),  # (N, 64, 7, 7)
-        *train_utils.convolution(most, most, pool=True),  # (N, 64, 3, 3)
-        train_utils.Flatten(),  # (N, 576); 7 // 2 = 3, the odd row and column are dropped
-        nn.Linear(most * 3 * 3, 10),  # (N, 10)
-    )
-    return model.to(memory_format=torch.channels_last)  # (N, H, W, C): faster on CPUs
+def convolve(x, filters, biases):
+    """Return the convolution (K, H - h + 1, W - w + 1) of x (C, H, W): filters (K, C, h, w)."""
+    K, C, h, w = filters.shape
+    height, width = x.shape[1] - h + 1, x.shape[2] - w + 1
+    out = np.zeros((K, height, width))
+    for k in range(K):
+        out[k] = biases[k]
+        for c in range(C):
+            for i in range(height):
+                for j in range(width):
+                    window = x[c, i : i + h, j : j + w]  # (h, w)
+                    out[k, i, j] += (filters[k, c] * window).sum()  # the sum over m and n
+    return out
 
 
-def drawing_pad(classify):
-    """Open a window to draw a digit in; classify: (1, 28, 28) -> probabilities (1, 1, 10).
+def check_convolution():
+    """Print the example above, by four loops and by nn.Conv2d; UserError if they differ."""
+    image = [[0, 0, 1, 0, 0], [0, 1, 1, 0, 0], [0, 0, 1, 0, 0], [0, 0, 1, 0, 0], [0, 1, 1, 1, 0]]
+    x, edge = np.array([image], float), np.array([[[[-1, 1, 0]] * 3]], float)
+    layer = nn.Conv2d(1, 1, 3)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(edge))
+        layer.bias.zero_()
+        found = layer(torch.from_numpy(x).float()[None])[0].numpy()
+    expected = convolve(x, edge, np.zeros(1))
+    for words, numbers in (("image", x[0]), ("filter", edge[0, 0]), ("four loops", expected[0])):
+        print(f"{words}:\n{numbers.round().astype(int)}")
+    print(f"nn.Conv2d:\n{found[0].round().astype(int)}")
+    if not np.allclose(found, expected, atol=1e-6):
+        raise utils.UserError("the loops and nn.Conv2d disagree")
 
-    Returns Matplotlib's figure and the button that clears it, which must be kept while it is open.
+
+# ------------------------------------------------------------------------------------ the layers
+# Padding: a rim of zeros around the image, so that the output is as large as the input. Stride s:
+# the window moves by s pixels, so that the output has a 1/s of the height and width. Pooling keeps
+# the largest of each 2 x 2 pixels: half the height and width, and small shifts matter less.
+# Receptive field: how much of the digit one output number depends on. A 3 x 3 convolution adds 2
+# pixels to it; behind one pooling 4, behind two 8. A pooling adds 1, 2, then 4. Through our layers
+# it grows so: 3, 4, 8, 12, 14, 22, 30, 34 pixels, more than the digit has. Early layers see edges,
+# late ones see digits.
+
+
+def stage(c_in, c_out, *, kernel=3, stride=1, pool=False, batch_norm=True):
+    """Return a stage's layers: (N, c_in, H, W) -> (N, c_out, H, W), halved by pool or stride 2.
+
+    Batch normalisation is as in nnet_fc.py, but takes the mean of a channel over all images of the
+    batch and all pixels; what it adds serves as the bias. Pooling stands first: it leaves a quarter
+    of the pixels to normalise, and picks the same ones as long as the learned scale is positive,
+    which keeps their order.
     """
-    from matplotlib import pyplot
-    from matplotlib.widgets import Button
-
-    figure, (pad, seen, bars) = pyplot.subplots(1, 3, figsize=(11, 4.2))
-    figure.subplots_adjust(left=0.03, right=0.98, bottom=0.2, wspace=0.15)
-    ink = np.zeros((280, 280), np.float32)  # ten times the size of the network's picture
-    rows, columns = np.ogrid[:280, :280]
-    sheet = pad.imshow(ink, cmap="gray_r", vmin=0, vmax=1)
-    view = seen.imshow(np.zeros((28, 28)), cmap="gray_r", vmin=0, vmax=1)
-    chances = bars.bar(range(10), np.zeros(10), color=reports.BLUE)
-    pad.set(title="draw a digit here", xticks=[], yticks=[])
-    seen.set(title="what the network sees", xticks=[], yticks=[])
-    bars.set(title="how sure it is (%)", ylim=(0, 100), xticks=range(10))
-    last = []  # where the pen was, while it is down
-
-    def show():
-        digit = photographs.normalise(1 - ink)  # None as long as nothing is drawn
-        heights = np.zeros(10) if digit is None else 100 * classify(digit[None])[0, 0]
-        for bar, height in zip(chances, heights, strict=True):
-            bar.set_height(height)
-        sheet.set_data(ink)
-        view.set_data(np.zeros((28, 28)) if digit is None else digit)
-        figure.canvas.draw_idle()
-
-    def move(event):
-        if event.button != 1 or event.inaxes is not pad:
-            last.clear()
-            return
-        here = np.array([event.ydata, event.xdata])
-        for share in np.linspace(0, 1, 20) if last else [1]:  # a mouse moves in jumps
-            row, column = share * here + (1 - share) * (last[0] if last else here)
-            ink[(rows - row) ** 2 + (columns - column) ** 2 < 11**2] = 1  # a pen of 2 pixels of 28
-        last[:] = [here]
-        show()
-
-    def clear(event):
-        ink[:] = 0
-        show()
-
-    for name in ("button_press_event", "motion_notify_event"):
-        figure.canvas.mpl_connect(name, move)
-    figure.canvas.mpl_connect("button_release_event", lambda event: last.clear())
-    button = Button(figure.add_axes((0.1, 0.04, 0.12, 0.09)), "clear")
-    button.on_clicked(clear)
-    return figure, button
+    padding = kernel // 2
+    layers = [nn.Conv2d(c_in, c_out, kernel, stride, padding, bias=not batch_norm)]
+    if pool:
+        layers.append(nn.MaxPool2d(2))
+    if batch_norm:
+        layers.append(nn.BatchNorm2d(c_out))
+    return [*layers, nn.ReLU()]
 
 
-def draw(args, model):
-    """Read what the user draws with the trained network, until the window is closed."""
-    from matplotlib import pyplot
+# Designs: the layers up to the last one. One that you add to the dictionary is a row of --sweep.
 
-    pad = drawing_pad(train_utils.trained_reader(args, model))
-    pyplot.show()
-    return pad
+
+def ours(width=1.0, **options):
+    """Five convolutions; there are more channels where there are fewer pixels."""
+    few, more, most = round(16 * width), round(32 * width), round(64 * width)
+    return [  # the shapes: for a width of 1
+        *stage(1, few, pool=True, **options),  # (N, 16, 14, 14)
+        *stage(few, more, **options),  # (N, 32, 14, 14)
+        *stage(more, more, pool=True, **options),  # (N, 32, 7, 7)
+        *stage(more, most, **options),  # (N, 64, 7, 7)
+        *stage(
+            most, most, pool=True, **options
+        ),  # (N, 64, 3, 3): an odd row and column are dropped
+    ]
+
+
+def quick(width=1.0):
+    """Three convolutions; the window of the first moves by two pixels."""
+    few, more, most = round(16 * width), round(32 * width), round(64 * width)
+    return [
+        *stage(1, few, kernel=5, stride=2),  # (N, 16, 14, 14)
+        *stage(few, more, pool=True),  # (N, 32, 7, 7)
+        *stage(more, most, pool=True),  # (N, 64, 3, 3)
+    ]
+
+
+def strided(width=1.0):
+    """Ours with strides in the place of pooling."""
+    few, more, most = round(16 * width), round(32 * width), round(64 * width)
+    return [
+        *stage(1, few, stride=2),  # (N, 16, 14, 14)
+        *stage(few, more),  # (N, 32, 14, 14)
+        *stage(more, more, stride=2),  # (N, 32, 7, 7)
+        *stage(more, most),  # (N, 64, 7, 7)
+        *stage(most, most, stride=2),  # (N, 64, 4, 4): strides round up, pooling rounds down
+    ]
+
+
+def lenet5(width=1.0):
+    """LeNet-5 of LeCun et al., Proceedings of the IEEE 86(11), 1998, with today's layers."""
+    few, more = round(6 * width), round(16 * width)
+    return [
+        nn.Conv2d(1, few, 5, padding=2),  # (N, 6, 28, 28)
+        nn.Tanh(),
+        nn.AvgPool2d(2),  # (N, 6, 14, 14): the mean of each 2 x 2 pixels
+        nn.Conv2d(few, more, 5),  # (N, 16, 10, 10)
+        nn.Tanh(),
+        nn.AvgPool2d(2),  # (N, 16, 5, 5)
+        train_utils.Flatten(),  # (N, 400)
+        nn.Linear(more * 5 * 5, 120),
+        nn.Tanh(),
+        nn.Linear(120, 84),
+        nn.Tanh(),
+    ]
+
+
+def pytorch_example(width=1.0):
+    """The layers of github.com/pytorch/examples, folder mnist, trained as ours."""
+    few, more = round(32 * width), round(64 * width)
+    return [
+        nn.Conv2d(1, few, 3),  # (N, 32, 26, 26)
+        nn.ReLU(),
+        nn.Conv2d(few, more, 3),  # (N, 64, 24, 24)
+        nn.ReLU(),
+        nn.MaxPool2d(2),  # (N, 64, 12, 12)
+        nn.Dropout(0.25),  # sets a random quarter to 0 while it learns, so that none is relied on
+        train_utils.Flatten(),  # (N, 9216)
+        nn.Linear(more * 12 * 12, 128),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+    ]
+
+
+DESIGNS = {
+    "ours": ours,
+    "quick": quick,
+    "no-batch-norm": lambda width: ours(width, batch_norm=False),
+    "5x5": lambda width: ours(width, kernel=5),
+    "strides": strided,
+    "wide": lambda width: ours(2 * width),
+    "lenet-5": lenet5,
+    "pytorch-example": pytorch_example,
+}
+
+
+def build_model(design="ours", width=1.0):
+    """Return the network, with `width` times as many channels: (N, 1, 28, 28) -> logits (N, 10).
+
+    How many numbers reach the last layer is measured: an empty image is sent through those before
+    it. For ours it can be computed as well, 64 * 3 * 3 = 576: 28 pixels are halved to 14, to 7, and
+    to 3.
+    """
+    layers = nn.Sequential(*DESIGNS[design](width), train_utils.Flatten())
+    with torch.no_grad():  # eval: this one image must not change the averages of batch_norm
+        features = layers.eval()(torch.zeros(1, 1, 28, 28)).shape[1]
+    model = nn.Sequential(*layers, nn.Linear(features, 10))
+    return model.train().to(memory_format=torch.channels_last)  # (N, H, W, C): faster on CPUs
+
+
+RECIPE = {  # what each ingredient is worth stands in tests/benchmarks/README.md
+    "epochs": 30,  # the longer, the better; these take four to five minutes on 2 cores
+    "batch_size": 128,
+    "lr": 0.2,  # the highest of the schedule (train_utils.one_cycle)
+    "momentum": 0.9,
+    "augment": True,  # each digit is moved at random, anew in every epoch
+    "averaging": 0.998,  # of the weights, over about 500 steps (train_utils.moving_average)
+    "label_smoothing": 0.05,  # share of each label (train_utils.losses_of)
+    "adversarial": 0.5,  # length of the step (train_utils.adversarial_examples); a digit's: 9.2
+}
+ADVERSARIAL_SHARE = 0.25  # of each batch; each one costs a second forward and backward
+SWEEP_EPOCHS = 3  # rankings can change in longer runs
+SWEEP_SEEDS = 3  # few: only large differences are told apart
+
+
+# ------------------------------------------------------------------------------------ the program
+
+
+def model_of(args):
+    """Return the network that the options ask for, on their device."""
+    return build_model(args.design, args.width).to(args.device)
+
+
+def train(args, model, data, run):
+    """Train a model as the options say; images are moved at random, anew in every epoch."""
+    share = {"adversarial_share": ADVERSARIAL_SHARE}
+    train_utils.fit(args, run, model, data, train_utils.random_affine, **share)
+
+
+def sweep(args):
+    """Train the designs that --sweep names, or all, and compare them; return the table's rows."""
+    names = args.sweep or list(DESIGNS)
+    for name in set(names) - set(DESIGNS):
+        raise utils.UserError(f"--sweep {name}: the designs are {', '.join(DESIGNS)}")
+    data = train_utils.load_tensors(args)
+
+    def train_one(name, seed):
+        torch.manual_seed(seed)
+        model, run = build_model(name, args.width).to(args.device), utils.Run(args.epochs, seed)
+        train(args, model, data, run)
+        return model, run
+
+    if not args.quiet:
+        print(f"epochs each: {args.epochs}; rankings can change in longer runs")
+    with utils.start_run(args) as run:
+        return train_utils.sweep(args, run, names, SWEEP_SEEDS, train_one, against_time=True)
 
 
 def main(argv=None):
-    """Train, test and record one network, or read pictures with it; return the metrics."""
-    parser = train_utils.argument_parser(
-        "nnet_cnn", __doc__, epochs=EPOCHS, batch_size=BATCH_SIZE, lr=LEARNING_RATE,
-        momentum=MOMENTUM,
-    )  # fmt: skip
-    parser.add_argument("--nudge", type=utils.number(float, 0, 28), default=NUDGE,
-        metavar="LENGTH", help="of the step towards a harder digit (default %(default)s; "
-        "0: none, in two thirds of the time)")  # fmt: skip
-    parser.add_argument("--width", type=utils.number(float, 0.05, 20), default=1.0,
-        metavar="TIMES", help="as many channels in every convolution (default 1)")  # fmt: skip
-    parser.add_argument("--draw", action="store_true", help="draw digits and have them read")
+    """Train, test and record one network, or read images with it; return the metrics."""
+    parser = train_utils.recipe_parser(__file__, __doc__, **RECIPE)
+    add, width = parser.add_argument, utils.number(float, 0.05, 20)
+    words = "layers (default ours); quick sets --adversarial 0"
+    parser.add_setting("--design", choices=DESIGNS, default="ours", help=words)
+    words = "as many channels in every convolution (default 1)"
+    parser.add_setting("--width", type=width, default=1.0, metavar="TIMES", help=words)
+    add("--check-convolution", action="store_true", help="four loops against nn.Conv2d, and stop")
+    words = f"compare all designs, or those named, on dev: --epochs {SWEEP_EPOCHS} --adversarial 0"
+    add("--sweep", nargs="*", metavar="NAME", help=words)
+    add("--draw", action="store_true", help="draw digits and have them read")
+    in_sweep = {"epochs": SWEEP_EPOCHS, "adversarial": 0.0}
+    parser.add_preset(lambda values: values["sweep"] is not None, **in_sweep)
+    parser.add_preset(lambda values: values["design"] == "quick", adversarial=0.0)
     args = train_utils.parse_arguments(parser, argv)
-    if args.draw:
-        reports.require_display()
+    if args.check_convolution:
+        return check_convolution()
+    if args.sweep is not None:
+        return sweep(args)
     if args.predict or args.draw:
-        args = reports.recall_settings(parser, args, ["width"])
-    model = build_model(args.width).to(args.device)
-    if args.draw:
-        return draw(args, model)
-    if args.predict:
-        return train_utils.predict(args, model)
-    with utils.run_folder(args.output_dir) as folder:
-        data = train_utils.load_digits(args)
-        batches = train_utils.ShuffledBatches(
-            *data["train"], args.batch_size, augment=train_utils.random_warp
-        )
-        history = train_utils.train(
-            args, folder, model, batches, data["dev"], schedule=train_utils.one_cycle,
-            averaging=AVERAGING, smoothing=SMOOTHING, nudged=args.nudge, nudged_share=NUDGED_SHARE,
-        )  # fmt: skip
-        return train_utils.finish_run(args, folder, model, model, batches, history, data["test"])
+        reader = train_utils.trained_reader(args, model_of, ["design", "width"])
+        return utils.read_pictures(args, reader) if args.predict else utils.draw_and_read(reader)
+    data = train_utils.load_tensors(args)
+    model = model_of(args)
+    facts = {"layers": repr(model), "adversarial_share": ADVERSARIAL_SHARE}
+    with utils.start_run(args, data, train_utils.count_weights(model), **facts) as run:
+        train(args, model, data, run)
+        return train_utils.finish_run(run, args, model, data)
 
 
 if __name__ == "__main__":

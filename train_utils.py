@@ -1,38 +1,38 @@
-"""What the four PyTorch scripts share: batches, the training loop, the command line, the report.
+"""The training loop that the PyTorch lessons share. Read it after lesson 2.
 
-In the order of the file: the functions of the course (batches, one epoch, training); the choices
-that go with them (optimizer, nudges, schedule, averaged weights, random warps); the command line,
-the data, the files of a run; pictures read with its weights.
+Read it up to the line "the command line": the course's functions, which are the loop; and what can
+be added to it (augmentation, adversarial examples, a schedule, averaged weights). The rest is for
+looking up: the command line; checkpoints; the report; comparisons of settings. What is said of
+two digits, or of several heads, is for lesson 4.
 Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head reads one digit.
 """
 
-import utils  # isort: skip - before torch: it sets how torch's threads wait for work
-
-import copy
+import argparse
+import io
 import math
-import time
+import warnings
+
+import utils
+from utils import UserError
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-import checkpoints
-import photographs
-import reports
-from utils import UserError
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 
 EVALUATION_BATCH = 1000  # large enough to keep two cores busy, small enough to stay in memory
-AT_ONCE = 2  # batches are made that many at a time: fewer, larger operations
-NUDGE_GROWS = 0.3  # share of a run in which nudges grow from 0, for beginners need easy digits
+WARM_UP = 0.3  # share of a run in which the rate grows, and the length of adversarial steps
 
-# --------------------------------------------------------------------- batches and one epoch
+# ------------------------------------------------------------------------------ batches
 
 
 class Flatten(nn.Module):
     """(N, ...) -> (N, everything)."""
 
     def forward(self, x):
+        """Make a row of each example."""
         return x.reshape(len(x), -1)
 
 
@@ -40,30 +40,24 @@ def batchify_data(x_data, y_data, batch_size, *, drop_last=True):
     """Cut data into a list of batches {'x': float32 (B, ...), 'y': int64 (B,) or (2, B)}.
 
     Labels of two digits are a pair of sequences, (2, N). A short last batch is dropped, as in the
-    course, unless drop_last=False; whatever evaluates must keep it. Raises ValueError if pictures
-    and labels differ in number.
+    course, unless drop_last=False; whatever evaluates must keep it, to count every digit. Raises
+    ValueError if images and labels differ in number.
     """
-    x = torch.as_tensor(np.asarray(x_data) if isinstance(x_data, (list, tuple)) else x_data)
-    y = torch.as_tensor(np.asarray(y_data) if isinstance(y_data, (list, tuple)) else y_data)
+    x, y = (torch.as_tensor(d if torch.is_tensor(d) else np.asarray(d)) for d in (x_data, y_data))
     if len(x) != y.shape[-1] or batch_size < 1:
-        raise ValueError(f"{len(x)} pictures, {y.shape[-1]} labels, batches of {batch_size}")
+        raise ValueError(f"{len(x)} images, {y.shape[-1]} labels, batches of {batch_size}")
     end = len(x) - len(x) % batch_size if drop_last else len(x)
-    parts = [slice(i, min(i + batch_size, end)) for i in range(0, end, batch_size)]
+    parts = [slice(i, i + batch_size) for i in range(0, end, batch_size)]
     return [{"x": x[part].float(), "y": y[..., part].long()} for part in parts]
 
 
-def as_floats(x):
-    """Bytes -> float32 in [0, 1]; float32 stays as it is."""
-    return x if x.is_floating_point() else x / 255
-
-
 class ShuffledBatches:
-    """Like a list of full batches, but in a new random order, and made anew, every time.
+    """Like a list of full batches, but shuffled anew every time one goes through it.
 
-    x (N, ...), float32 in [0, 1] or bytes, and y (N,) or (2, N) stay where they are in memory; a
-    batch is float32. `augment`, if given, gets pictures (n, ...) and returns others of the same
-    shape. `compose`, if given, makes one picture of two: every picture meets a random other one,
-    and the labels become (2, B).
+    x is float32 (N, ...), y (N,) or (2, N). `augment`, if given, changes the images of a batch.
+    `compose`, if given, makes one image of two: every image meets a random other one, and the
+    labels become (2, B). Skip the lines with `compose` until lesson 4: without them it shuffles,
+    takes B numbers, and gives their images and labels.
     """
 
     def __init__(self, x, y, batch_size, *, augment=None, compose=None):
@@ -76,23 +70,24 @@ class ShuffledBatches:
         return len(self.x) // self.batch_size
 
     def __iter__(self):
-        # The second order is that of the partners, drawn in any case to keep this short.
-        for first, second in zip(self.random_order(), self.random_order(), strict=True):  # (n,)
-            chosen = torch.cat([first, second]) if self.compose else first
-            x = self.x.index_select(0, chosen)  # what self.x[chosen] gives, in half the time
-            y = self.y.index_select(-1, chosen)
-            if self.augment:
-                x = self.augment(as_floats(x))
+        order, partners = torch.randperm(len(self.x)), None  # (N,)
+        if self.compose:
+            partners = torch.randperm(len(self.x))
+        for i in range(len(self)):
+            part = slice(i * self.batch_size, (i + 1) * self.batch_size)
+            chosen = order[part]  # (B,)
             if self.compose:
-                x, y = self.compose(*x.chunk(2)), y.view(2, -1)
-            size = self.batch_size
-            for part, labels in zip(as_floats(x).split(size), y.split(size, -1), strict=True):
-                yield {"x": part, "y": labels}
+                chosen = torch.cat([chosen, partners[part]])  # (2 B,)
+            chosen = chosen.to(self.x.device)
+            x, y = self.x.index_select(0, chosen), self.y.index_select(-1, chosen)
+            if self.augment:
+                x = self.augment(x)
+            if self.compose:
+                x, y = self.compose(*x.chunk(2)), y.view(2, -1)  # (B, 1, 42, 28), (2, B)
+            yield {"x": x, "y": y}
 
-    def random_order(self):
-        """Return a random order of the examples, cut into the indices (n,) of AT_ONCE batches."""
-        order = torch.randperm(len(self.x))[: len(self) * self.batch_size]
-        return order.to(self.x.device).split(AT_ONCE * self.batch_size)
+
+# ------------------------------------------------------------------------------ one epoch
 
 
 def compute_accuracy(predictions, y):
@@ -100,291 +95,264 @@ def compute_accuracy(predictions, y):
     return (torch.as_tensor(predictions) == torch.as_tensor(y)).float().mean().item()
 
 
-def logits_of(model, x, precision):
-    """Return what every head says of the pictures x (B, ...): logits, heads x (B, 10)."""
-    # bf16: 16 bits with float32's range, for the products alone; weights stay float32.
+def logits_of(model, x, precision="fp32"):
+    """Return what every head says of the images x (B, ...): logits (heads, B, 10).
+
+    For one digit this is model(x) with an axis of length 1 in front.
+    """
+    # Products with 16 bits (bf16) are faster; weights stay float32.
     with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
         out = model(x)
-    return [z.float() for z in (out if isinstance(out, (tuple, list)) else (out,))]
+    return torch.stack(list(out) if isinstance(out, (tuple, list)) else [out]).float()
 
 
-def compare(model, x, y, precision):
-    """Return what every head says, logits (B, 10) each, the labels (heads, B), the losses (heads,).
+def losses_of(logits, y, label_smoothing=0.0):
+    """Return the mean cross-entropy of every head: (heads,); y (heads, B).
 
-    Losses are cross-entropies in nats, averaged over the batch.
+    cross_entropy is softmax and -log p of the right class in one. With label smoothing a share of
+    every label is spread evenly over the ten classes: the network gains nothing by being ever surer
+    of what it reads right already. Szegedy et al., CVPR 2016 (arXiv 1512.00567), section 7.
     """
-    logits = logits_of(model, x, precision)
-    y = y.reshape(len(logits), -1)
-    # cross_entropy is softmax and -log p of the right class in one.
-    losses = [F.cross_entropy(z, t) for z, t in zip(logits, y, strict=True)]
-    return logits, y, torch.stack(losses)
-
-
-def smoothed(losses, logits, share):
-    """Return the mean loss as if `share` of every label were spread evenly over the ten classes.
-
-    The network then gains nothing by being ever surer of what it reads right already. "Label
-    smoothing": Szegedy et al., CVPR 2016 (arXiv 1512.00567), section 7.
-    """
-    even = [(z.logsumexp(1) - z.mean(1)).mean() for z in logits]  # mean over classes of -log p
-    return ((1 - share) * losses + share * torch.stack(even)).mean()
+    pairs = zip(logits, y, strict=True)
+    return torch.stack([F.cross_entropy(z, t, label_smoothing=label_smoothing) for z, t in pairs])
 
 
 def run_epoch(
-    data, model, optimizer, *, precision="fp32", harden=None, smoothing=0.0, after_step=None
+    data,
+    model,
+    optimizer,
+    *,
+    precision="fp32",
+    harder=None,
+    label_smoothing=0.0,
+    scheduler=None,
+    average=None,
 ):
     """Go through all batches once: train if model.training, otherwise evaluate without gradients.
 
+    This is the loop of nnet_fc.train_plainly(); new are the counting, and what stands behind an if.
     Returns (loss, accuracy), averaged over examples; for a model with two heads, which trains on
-    the mean of its losses, ((loss1, loss2), (accuracy1, accuracy2)). Losses are cross-entropies in
-    nats. In training `harden(x, y)` returns the pictures to learn from instead of x, `smoothing` is
-    the share of smoothed(), `after_step()` is called after every step of the optimizer. Raises
-    UserError if the loss is no number.
+    the mean of its losses, ((loss1, loss2), (accuracy1, accuracy2)). Losses are plain
+    cross-entropies. In training `harder(x, y)`, if given, replaces the images by harder ones; loss
+    and accuracy are then those of the harder images. Raises UserError if there is no batch.
     """
     device = next(model.parameters()).device
     loss_sum, right, count = 0, 0, 0
     with torch.set_grad_enabled(model.training):
         for batch in data:
-            x, y = batch["x"].to(device), batch["y"].to(device)
-            if harden and model.training:
-                x = harden(x, y)
-            logits, y, losses = compare(model, x, y, precision)  # y now (heads, B), losses (heads,)
-            if device.type == "cpu":  # elsewhere a look at the loss would make the CPU wait for it
-                check_finite(losses)
+            x, y = batch["x"].to(device), batch["y"].to(device)  # (B, ...), (B,) or (2, B)
+            if model.training and harder:
+                x = harder(x, y)
+            logits = logits_of(model, x, precision)  # forward: (heads, B, 10)
+            y = y.reshape(len(logits), -1)  # (heads, B)
+            losses = losses_of(logits, y)  # (heads,)
             if model.training:
-                optimizer.zero_grad()  # gradients of the last step would be added to
-                objective = smoothed(losses, logits, smoothing) if smoothing else losses.mean()
-                objective.backward()  # the chain rule of neural_nets.py, done by PyTorch
+                objective = losses_of(logits, y, label_smoothing) if label_smoothing else losses
+                optimizer.zero_grad()  # else the gradients of the last step would be added to
+                objective.mean().backward()  # the chain rule of neural_nets.py, done by PyTorch
                 optimizer.step()
-                if after_step:
-                    after_step()
-            loss_sum = loss_sum + losses.detach() * len(x)
-            right = right + (torch.stack([z.argmax(1) for z in logits]) == y).sum(1)
+                if scheduler:
+                    scheduler.step()
+                if average:
+                    average.update_parameters(model)
+            loss_sum = loss_sum + losses.detach() * len(x)  # the numbers, without their history
+            right = right + (logits.argmax(2) == y).sum(1)  # (heads,)
             count += len(x)
     if count == 0:
         raise UserError("there are fewer examples than one batch holds; lower --batch-size")
-    check_finite(loss_sum)
     loss, accuracy = (loss_sum / count).tolist(), [n / count for n in right.tolist()]
     return (loss[0], accuracy[0]) if len(loss) == 1 else (tuple(loss), tuple(accuracy))
 
 
-def check_finite(losses):
-    """Raise UserError if a loss is infinite or not a number: nothing after it can be of use."""
-    if not torch.isfinite(losses).all():
-        raise UserError("the loss is no longer a number: the steps are too long; lower --lr")
-
-
-# ------------------------------------------------------------------------------- training
+# ------------------------------------------------------------------------------ training
 
 
 def train_model(
-    train_data, dev_data, model, lr=0.01, momentum=0.9, nesterov=False, n_epochs=30, *,
-    schedule=None, averaging=0.0, nudged=0.0, nudged_share=1.0, smoothing=0.0, precision="fp32",
-    keep_best=False, history=None, checkpoint=None, resume=False, settings=None, quiet=False,
-):  # fmt: skip
+    train_data,
+    dev_data,
+    model,
+    lr=0.01,
+    momentum=0.9,
+    nesterov=False,
+    n_epochs=30,
+    *,
+    schedule=None,
+    averaging=0.0,
+    adversarial=0.0,
+    adversarial_share=1.0,
+    label_smoothing=0.0,
+    precision="fp32",
+    run=None,
+):
     """Train with stochastic gradient descent and return the accuracy on dev (a pair for two heads).
 
     train_data and dev_data are lists of batches, or ShuffledBatches. With the first seven arguments
-    alone this is the course's function. `schedule(progress)` multiplies lr, progress going from 0
-    to 1; `averaging` is the decay of the averaged weights, which the model has in the end, from the
-    epoch that did best on dev if keep_best; `nudged` is the length that nudge() comes to, for
-    `nudged_share` of each batch, `smoothing` the share of smoothed(). One row per epoch is appended
-    to the list `history`. After every epoch the path `checkpoint` is written; `resume` goes on from
-    there and ends with the same bits. Raises UserError if the loss is no number, or the checkpoint
-    of other settings.
+    alone this is the course's function: the model keeps the weights of the last epoch.
+    `schedule(progress)` multiplies lr, progress going from 0 to 1; `averaging` is the decay of
+    moving_average(); `adversarial` is the length of the step of adversarial_examples(), for
+    `adversarial_share` of each batch. With a `run` (utils.Run) the model gets the weights of the
+    epoch that did best on dev, and an interrupted run can be resumed. Raises UserError if the loss
+    is no number.
     """
+    optimizer = torch.optim.SGD(  # fused: a step in one pass over memory, which is faster
+        model.parameters(), lr, momentum=momentum, nesterov=nesterov, fused=True
+    )
     steps = max(1, n_epochs * len(train_data))
 
-    def rate(n):  # in the middle of step n, so that neither the first nor the last is 0
-        return lr * schedule(min(n + 0.5, steps - 0.5) / steps) if schedule else lr
+    def factor(step):  # a schedule is 0 at both ends; + 0.5 avoids a step of length 0
+        return schedule(min((step + 0.5) / steps, 1)) if schedule else 1.0
 
-    optimizer = SGD(model.parameters(), rate, momentum, nesterov)
-    averaged = copy.deepcopy(model) if averaging else model
-    parts = {"model": model, "averaged": averaged, "optimizer": optimizer}
-    history = [] if history is None else history
-    best = checkpoints.load_checkpoint(checkpoint, parts, history, settings) if resume else None
-    how = hooks(model, averaged, optimizer, steps, averaging, nudged, nudged_share, precision)
-    with utils.saying_how_to_resume(checkpoint, history):
-        for epoch in range(len(history) + 1, n_epochs + 1):
-            start = time.perf_counter()
-            bar = reports.progress_bar(train_data, f"epoch {epoch}/{n_epochs}", quiet)
-            # train() and eval() switch what dropout and batch normalisation do.
-            train = run_epoch(bar, model.train(), optimizer, smoothing=smoothing, **how)
-            seconds = time.perf_counter() - start
-            dev = run_epoch(dev_data, averaged.eval(), None, precision=precision)
-            row = reports.history_row(epoch, train, dev, rate(optimizer.steps), seconds)
-            with utils.interrupts_held():  # Ctrl-C waits until history and checkpoint agree
-                history.append(row)
-                if not keep_best or reports.chosen_row(history) is row:
-                    best = copy.deepcopy(averaged.state_dict())
-                if checkpoint:
-                    checkpoints.save_checkpoint(checkpoint, parts, best, history, settings)
-            if not quiet:
-                print(reports.epoch_line(row, n_epochs), flush=True)
-    model.load_state_dict(best)
-    model.eval()
-    row = reports.chosen_row(history) if keep_best else history[-1]
-    return reports.row_values(row, "dev_accuracy")
+    def harder(x, y):  # the first n become adversarial examples, the others stay as they are
+        done = scheduler.last_epoch / steps  # last_epoch: PyTorch's name for the steps so far
+        length = adversarial * min(1, done / WARM_UP)
+        n = math.ceil(adversarial_share * len(x))
+        return torch.cat([adversarial_examples(model, x[:n], y[..., :n], length, precision), x[n:]])
 
-
-def hooks(model, averaged, optimizer, steps, averaging, nudged, nudged_share, precision):
-    """Return what run_epoch does in training besides learning, as its keyword arguments."""
-
-    def harden(x, y):
-        length = nudged * min(1, optimizer.steps / steps / NUDGE_GROWS)
-        n = math.ceil(nudged_share * len(x))  # the others are learned as they are
-        return torch.cat([nudge(model, x[:n], y[..., :n], length, precision), x[n:]])
-
-    def after_step():
-        update_average(averaged, model, optimizer.steps, averaging)
-
-    return {"precision": precision, "harden": harden if nudged else None,
-            "after_step": after_step if averaging else None}  # fmt: skip
+    scheduler = LambdaLR(optimizer, factor)  # the rate is lr times factor(step)
+    average = moving_average(model, averaging) if averaging else None
+    judged = average.module if average else model  # what dev judges
+    how = {
+        "precision": precision,
+        "harder": harder if adversarial else None,
+        "label_smoothing": label_smoothing,
+        "scheduler": scheduler,
+        "average": average,
+    }
+    # Bookkeeping from here on, but for the two calls of run_epoch.
+    keep_last = run is None  # as the course's function does
+    run = run or utils.Run(n_epochs, quiet=False)
+    save, restore = save_and_restore(model, judged, optimizer, scheduler, average, factor)
+    for epoch in run.epochs(save, restore):
+        if run.seed is not None:
+            torch.manual_seed(run.seed_of(epoch))  # a resumed run draws the same numbers
+        # train() and eval() switch what dropout and batch normalisation do.
+        train = run_epoch(run.progress(train_data), model.train(), optimizer, **how)
+        dev = run_epoch(dev_data, judged.eval(), None, precision=precision)
+        rate = lr * factor(epoch * len(train_data) - 1)  # the last one
+        run.record(train, dev, rate, arrays_of(judged.state_dict()))
+    load_arrays(model.eval(), arrays_of(judged.state_dict()) if keep_last else run.best)
+    row = run.history[-1] if keep_last else utils.chosen_row(run.history)
+    return utils.row_values(row, "dev_accuracy")
 
 
-class SGD:
-    """Stochastic gradient descent with momentum, like torch.optim.SGD; rate(n) is that of step n.
-
-    Written out because it is short, and because importing torch.optim takes another 1.3 s. Methods
-    that end in _ work in place; p.sub_(v, alpha=lr) is p <- p - lr v.
-    """
-
-    def __init__(self, parameters, rate, momentum, nesterov):
-        self.parameters, self.rate, self.steps = list(parameters), rate, 0
-        self.momentum, self.nesterov = momentum, nesterov
-        self.velocities = [torch.zeros_like(p) for p in self.parameters]
-
-    def zero_grad(self):
-        """Forget the gradients of the last step."""
-        for p in self.parameters:
-            p.grad = None
-
-    @torch.no_grad()
-    def step(self):
-        """Move every weight against its gradient, which is overwritten."""
-        lr = self.rate(self.steps)
-        for p, v in zip(self.parameters, self.velocities, strict=True):
-            if p.grad is not None:  # None: nothing that was computed depends on this weight
-                v.mul_(self.momentum).add_(p.grad)  # the velocity: a sum of fading gradients
-                # Nesterov's step goes where the velocity would be after another such step.
-                p.sub_(p.grad.add_(v, alpha=self.momentum) if self.nesterov else v, alpha=lr)
-        self.steps += 1
-
-    def state_dict(self):
-        """Return what the next step depends on, for a checkpoint."""
-        return {"steps": self.steps, "velocities": self.velocities}
-
-    def load_state_dict(self, state):
-        """Go on from what state_dict() returned."""
-        self.steps = int(state["steps"])
-        if self.steps < 0:
-            raise ValueError("a run with fewer than no steps")
-        for mine, saved in zip(self.velocities, state["velocities"], strict=True):
-            mine.copy_(saved)
+# ------------------------------------------------------------------ what can be added to the loop
 
 
-def nudge(model, x, y, length, precision="fp32"):
-    """Return the pictures x (B, ...), each moved by `length` to where its loss grows fastest.
+def random_affine(x, *, rotation=10.0, scale=0.1, shear=0.1, shift=2.0):
+    """Data augmentation: move every image of a batch (B, C, H, W) by a random affine map.
 
-    The length is Euclidean, over all pixels. The loss grows fastest along its gradient with respect
-    to the pixels; what is learned there holds in a ball around each picture. Goodfellow et al.,
-    ICLR 2015 (arXiv 1412.6572), section 5; Euclidean: Miyato et al., ICLR 2016 (arXiv 1507.00677).
-    """
-    # In training mode, every picture would change the others' losses, too, through the batch's mean
-    # and variance in batch normalisation.
-    model.eval()
-    x = x.clone().requires_grad_()
-    losses = compare(model, x, y, precision)[2]
-    (steps,) = torch.autograd.grad(losses.sum(), x)  # the weights' gradients are not computed
-    model.train()
-    lengths = steps.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))  # (B, 1, ...)
-    return x.detach() + steps * (length / (lengths + 1e-20))
-
-
-def one_cycle(progress):
-    """Schedule: the rate climbs to its highest over 0.3 of the run, then falls to zero.
-
-    Smith and Topin, "Super-convergence", 2019 (arXiv 1708.07120), with straight lines.
-    """
-    return progress / 0.3 if progress < 0.3 else (1 - progress) / 0.7
-
-
-@torch.no_grad()
-def update_average(averaged, model, step, decay):
-    """Move averaged weights a little towards the model's: an exponential moving average.
-
-    Averages of the last 1 / (1 - decay) steps lie nearer to the middle of a valley than any single
-    step does; Polyak and Juditsky, SIAM J. Control Optim. 30 (1992). Early in a run, when the
-    weights still move far, the average is shorter: decay grows as (1 + step) / (10 + step).
-    """
-    new_share = 1 - min(decay, (1 + step) / (10 + step))
-    for old, new in zip(averaged.parameters(), model.parameters(), strict=True):
-        old.lerp_(new, new_share)
-    for old, new in zip(averaged.buffers(), model.buffers(), strict=True):
-        if old.is_floating_point():  # the means and variances of batch normalisation
-            old.lerp_(new, new_share)
-
-
-def convolution(channels_in, channels_out, *, pool):
-    """Return the layers of one stage, (N, C_in, H, W) -> (N, C_out, H, W), halved if pool.
-
-    A channel is a picture: the first stage gets one, the digit. Convolution makes each pixel of a
-    new channel k a weighted sum of 3 x 3 pixels, in all channels c, by the same weights everywhere:
-    out[k, i, j] = sum of W[k, c, a, b] in[c, i + a - 1, j + b - 1] over c and a, b from 0 to 2.
-    A rim of zeros (padding) keeps H and W. Pooling keeps the largest of 2 x 2 pixels; it stands
-    before normalisation and ReLU, for where the normalisation's scale is positive that gives the
-    same as after them, and it leaves a quarter of the pixels to normalise. Batch normalisation is
-    of Ioffe and Szegedy, ICML 2015: over the batch, each channel gets mean 0 and variance 1, then a
-    scale and a shift of its own, which make a bias in the convolution useless.
-    """
-    layers = [nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)]
-    if pool:
-        layers.append(nn.MaxPool2d(2))
-    return [*layers, nn.BatchNorm2d(channels_out), nn.ReLU()]
-
-
-def random_warp(x, *, rotation=10.0, scale=0.1, shear=0.1, shift=2.0):
-    """Warp every picture of a batch (B, C, H, W) by a small random motion of its own.
-
-    Rotation is up to `rotation` degrees either way, the size changes by up to the share `scale`,
-    lines lean by up to `shear`, the picture moves by up to `shift` pixels.
+    An affine map takes each place to a matrix times the place, plus a shift. Rotation is up to
+    `rotation` degrees either way, the size changes by up to the share `scale`, lines lean by up to
+    `shear`, the image moves by up to `shift` pixels. The label stays: the network learns that a
+    digit remains what it is, and never sees the same image twice.
     """
     n, _, height, width = x.shape
     dice = 2 * torch.rand(n, 6, device=x.device) - 1  # from -1 to 1
     turn, size_x, size_y, lean, right, down = dice.unbind(1)
     cos, sin = torch.cos(turn * math.radians(rotation)), torch.sin(turn * math.radians(rotation))
     size_x, size_y = 1 + scale * size_x, 1 + scale * size_y
-    # Where each new pixel comes from, in coordinates from -1 to 1 across the picture.
-    across = torch.stack([cos * size_x, shear * lean - sin * size_y, right * 2 * shift / width], 1)
-    along = torch.stack([sin * size_x, cos * size_y, down * 2 * shift / height], 1)
-    motion = torch.stack([across, along], 1)  # (B, 2, 3)
+    # You may skip this: a 2 x 3 matrix for each image says where in the old image to look for each
+    # pixel of the new one. affine_grid measures from -1 to 1 both across and down, so its unit is
+    # half the width across and half the height down; `tall` makes up for that.
+    tall = height / width
+    across = [cos * size_x, (shear * lean - sin * size_y) * tall, right * 2 * shift / width]
+    along = [sin * size_x / tall, cos * size_y, down * 2 * shift / height]
+    motion = torch.stack([torch.stack(across, 1), torch.stack(along, 1)], 1)  # (B, 2, 3)
     source = F.affine_grid(motion, (n, 1, height, width), align_corners=False)  # (B, H, W, 2)
     return F.grid_sample(x, source, align_corners=False)
 
 
-# -------------------------------------------------- the command line, the data, the files of a run
+def adversarial_examples(model, x, y, length, precision="fp32"):
+    """Return the images x (B, ...), each moved by `length` to where its loss grows fastest.
+
+    The fast gradient method: one step along the gradient of the loss with respect to the pixels.
+    Goodfellow et al., ICLR 2015 (arXiv 1412.6572), section 5; here the step has a given Euclidean
+    length, over all pixels, as in Miyato et al., ICLR 2016 (arXiv 1507.00677). A network that
+    learns from such images learns to read right near each digit.
+    """
+    # In training mode every image would change the others' losses, too, through the batch's mean in
+    # batch normalisation; in eval mode that is a fixed average.
+    model.eval()
+    x = x.clone().requires_grad_()
+    logits = logits_of(model, x, precision)
+    losses = losses_of(logits, y.reshape(len(logits), -1))
+    (steps,) = torch.autograd.grad(losses.sum(), x)  # the weights' gradients are not computed
+    model.train()
+    lengths = steps.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))  # (B, 1, 1, 1)
+    return x.detach() + steps * (length / (lengths + 1e-20))
 
 
-def argument_parser(script, description, *, momentum, **defaults):
-    """Return the parser of the options that the four PyTorch scripts share, with their defaults."""
-    parser = utils.argument_parser(script, description, **defaults)
-    add = parser.add_argument
-    add("--momentum", type=utils.number(float, 0, 0.9999), default=momentum, metavar="SHARE",
-        help="of each step that goes into the next (default %(default)s)")  # fmt: skip
-    add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto",
-        help="where to compute (default: the GPU if there is one)")  # fmt: skip
-    add("--precision", choices=["auto", "fp32", "bf16"], default="auto",
-        help="of products (default: bf16 where the processor has it)")  # fmt: skip
+def one_cycle(progress):
+    """Schedule: the rate climbs to its highest over 0.3 of the run, then falls to zero.
+
+    Lesson 1 falls along a cosine from the beginning. Here a warm-up comes first, so that a higher
+    rate does no harm to the untrained network. Smith and Topin, "Super-convergence", 2019 (arXiv
+    1708.07120), with straight lines.
+    """
+    return progress / WARM_UP if progress < WARM_UP else (1 - progress) / (1 - WARM_UP)
+
+
+def moving_average(model, decay):
+    """Return a model's exponential moving average; update_parameters(model) moves it.
+
+    After each step: average <- decay average + (1 - decay) weights. Steps jump from side to side of
+    the valley in which the loss is low; the mean of about the last 1 / (1 - decay) lies between.
+    Polyak and Juditsky, SIAM J. Control Optim. 30 (1992). Early in a run, when the weights still
+    move far, the average is of fewer steps: after n steps the decay is (1 + n) / (10 + n) at the
+    most.
+    """
+
+    @torch.no_grad()
+    def update(averages, values, n):
+        share = 1 - min(decay, (1 + float(n)) / (10 + float(n)))
+        for average, value in zip(averages, values, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, share)
+            else:  # how many batches batch normalisation has seen
+                average.copy_(value)
+
+    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+
+
+SCHEDULES = {"one-cycle": one_cycle, "constant": None}
+
+
+# ------------------------------------------------------------------------------ the command line
+
+
+def recipe_parser(file, description, **recipe):
+    """Return the parser of the options that the PyTorch lessons share, with their defaults.
+
+    `recipe` is as in the lessons' RECIPE; what it leaves out is off.
+    """
+    off = {"augment": False, "adversarial": 0.0, "label_smoothing": 0.0, "averaging": 0.0}
+    recipe = off | {"schedule": "one-cycle"} | recipe
+    parser = utils.argument_parser(file, description, **recipe)
+    setting, add, usual = parser.add_setting, parser.add_argument, "(default %(default)s)"
+    length, share = utils.number(float, 0, 28), utils.number(float, 0, 0.99999)
+    words = f"move each training image by a random affine map {usual}"
+    setting("--augment", action=argparse.BooleanOptionalAction, help=words)
+    words = f"of the step from a digit to its adversarial example; 0: none {usual}"
+    setting("--adversarial", type=length, metavar="LENGTH", help=words)
+    words = f"of each label that is spread over all classes {usual}"
+    setting("--label-smoothing", type=share, metavar="SHARE", help=words)
+    words = f"of the moving average of the weights; 0: none {usual}"
+    setting("--averaging", type=share, metavar="DECAY", help=words)
+    setting("--schedule", choices=SCHEDULES, help=f"of the learning rate {usual}")
+    words = "where to compute (default: the GPU if there is one)"
+    add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help=words)
+    words = "of products (default: bf16 where the processor has it)"
+    add("--precision", choices=["auto", "fp32", "bf16"], default="auto", help=words)
+    parser.set_defaults(**recipe)
     return parser
 
 
 def parse_arguments(parser, argv):
-    """Parse the command line, settle device and precision, and seed the random numbers."""
+    """Parse the command line, settle device and precision, and seed the first weights."""
     args = parser.parse_args(argv)
     args.device = choose_device(args.device)
     args.precision = choose_precision(args.precision, args.device)
-    if args.show:
-        reports.require_display()
+    args.settings = [*args.settings, "device", "precision"]
     torch.manual_seed(args.seed)
     torch.backends.cudnn.deterministic = True  # the same seed shall give the same bits on a GPU too
     return args
@@ -411,83 +379,367 @@ def choose_precision(name, device):
     return "bf16" if fast else "fp32"
 
 
-def load_digits(args):
-    """Read the data set: {"train": (x, y), "dev": ..., "test": ...} on the device.
-
-    x is float32 (N, 1, 28, 28) in [0, 1], y int64 (N,). Dev is the last tenth of the training set.
-    """
+def recipe(args):
+    """Return what the options say about training, as train_model's arguments."""
     return {
-        name: tuple(torch.from_numpy(a).to(args.device) for a in (x.reshape(-1, 1, 28, 28), y))
-        for name, (x, y) in zip(("train", "dev", "test"), utils.split_digits(args), strict=True)
+        "lr": args.lr,
+        "momentum": args.momentum,
+        "nesterov": args.momentum > 0,
+        "n_epochs": args.epochs,
+        "schedule": SCHEDULES[args.schedule],
+        "averaging": args.averaging,
+        "adversarial": args.adversarial,
+        "label_smoothing": args.label_smoothing,
+        "precision": args.precision,
     }
 
 
-def train(args, folder, model, batches, dev, **settings):
-    """Train as the command line says, with checkpoints in `folder`; return the history.
+def fit(args, run, model, data, augment=None, **more):
+    """Train a model as the options say; `augment` is used if they ask for augmentation."""
+    augment, compose = augment if args.augment else None, data.get("compose")
+    batches = ShuffledBatches(*data["train"], args.batch_size, augment=augment, compose=compose)
+    train_model(batches, dev_batches(data), model, run=run, **recipe(args), **more)
 
-    batches are ShuffledBatches, dev is (x, y); more settings are those of train_model.
-    """
-    history, weights = [], sum(p.numel() for p in model.parameters())
-    reports.say_what_learns(args, weights, batches.x, dev[0])
-    train_model(
-        batches, batchify_data(*dev, EVALUATION_BATCH, drop_last=False), model,
-        args.lr, args.momentum, nesterov=args.momentum > 0, n_epochs=args.epochs,
-        precision=args.precision, keep_best=True, history=history,
-        checkpoint=folder / "checkpoint.pt", resume=args.resume, settings=reports.settings_of(args),
-        quiet=args.quiet, **settings,
-    )  # fmt: skip
-    return history
+
+def load_tensors(args):
+    """Read the digits as utils.load_digits does, as tensors on the device: x (N, 1, 28, 28)."""
+    digits = utils.load_digits(args)
+    for name in ("train", "dev", "test"):
+        x, y = (torch.from_numpy(array).to(args.device) for array in digits[name])
+        digits[name] = x.view(-1, 1, 28, 28), y
+    return digits
+
+
+def dev_batches(data):
+    """Cut the dev set into batches, none of which is dropped."""
+    return batchify_data(*data["dev"], EVALUATION_BATCH, drop_last=False)
+
+
+# ---------------------------------------------------------------------------------- checkpoints
+
+
+def save_and_restore(model, judged, optimizer, scheduler, average, factor):
+    """Return the two functions that utils.Run wants: the state as arrays, and back from them."""
+    parameters = dict(model.named_parameters())
+
+    def save():
+        state = {f"model {name}": value for name, value in model.state_dict().items()}
+        state |= {f"judged {name}": value for name, value in judged.state_dict().items()}
+        for name, parameter in parameters.items():
+            for key, value in optimizer.state[parameter].items():
+                if torch.is_tensor(value):  # the velocity of SGD with momentum
+                    state[f"optimizer {name} {key}"] = value
+        return arrays_of(state) | {"step": np.array(scheduler.last_epoch)}
+
+    def restore(arrays):
+        parts = {"model": {}, "judged": {}, "optimizer": {}, "step": {}}
+        for name, array in arrays.items():
+            part, _, rest = name.partition(" ")
+            parts[part][rest] = array
+        load_arrays(model, parts["model"])
+        load_arrays(judged, parts["judged"])
+        for name, array in parts["optimizer"].items():
+            parameter, key = name.split(" ")
+            weights = parameters[parameter]
+            value = torch.from_numpy(array).to(weights.device)
+            if value.shape == weights.shape:  # in the weights' own order of memory
+                value = torch.empty_like(weights).copy_(value)
+            optimizer.state[weights][key] = value
+        scheduler.last_epoch = step = int(arrays["step"])
+        optimizer.param_groups[0]["lr"] = scheduler.base_lrs[0] * factor(step)
+        if average:
+            average.n_averaged.fill_(step)
+
+    return save, restore
+
+
+def arrays_of(tensors):
+    """Return a dict of tensors as NumPy arrays."""
+    return {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+
+
+def load_arrays(model, arrays):
+    """Give a model the weights of a dict of arrays."""
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+
+
+# ---------------------------------------------------------------------------------- the report
 
 
 @torch.no_grad()
-def read_digits(model, x, precision="fp32"):
-    """Return the probabilities for pictures x (N, 1, H, W) as a NumPy array (heads, N, 10)."""
+def probabilities_of(model, x, precision="fp32"):
+    """Return the probabilities for images x (N, 1, H, W) as a NumPy array (heads, N, 10)."""
     model.eval()
     device = next(model.parameters()).device
     parts = []
     for part in x.split(EVALUATION_BATCH):
-        logits = torch.stack(logits_of(model, part.to(device), precision))  # (heads, B, 10)
+        logits = logits_of(model, part.to(device), precision)  # (heads, B, 10)
         parts.append(logits.softmax(2).cpu())
     return torch.cat(parts, dim=1).numpy()
 
 
-def finish_run(args, folder, model, layers, batches, history, test):
-    """Read the test set, once; write and print the results; return the metrics.
-
-    `layers` is the model's nn.Sequential that gets the picture; test is (x, y).
-    """
-    x, y = test
-    with utils.saying_how_to_resume(folder, history):
-        probabilities = read_digits(model, x, args.precision)  # (heads, N, 10)
+def finish_run(run, args, model, data):
+    """Read the test set, once; write, print and draw the results; return the metrics."""
+    x, y = data["test"]
+    probabilities = probabilities_of(model, x, args.precision)  # (heads, N, 10)
     labels = y.reshape(len(probabilities), -1).cpu().numpy()  # (heads, N)
-    images = x.reshape(-1, *x.shape[-2:]).cpu().numpy()
+    write_weights(run.folder / "model.pt", model)
+    metrics = utils.write_report(
+        run,
+        args,
+        labels,
+        probabilities,
+        dead_units=dead_units(model, x[:EVALUATION_BATCH]),
+        parameters=count_weights(model),
+        examples=len(data["train"][0]) // args.batch_size * args.batch_size,
+        device=args.device,
+        precision=args.precision,
+        threads=torch.get_num_threads(),
+        versions={"torch": torch.__version__},
+    )
+    if not args.no_plots:
+        images = x.view(-1, *x.shape[-2:]).cpu().numpy()
+        utils.draw_results(run, images, labels, probabilities)
+        draw_inside(run, model, x[:1])
+    return metrics
 
-    def write_own(results):
-        checkpoints.write_tensors(model.state_dict(), results / "model.pt")
-        if not args.no_plots:
-            reports.draw_inside(results, layers, x[0])
 
-    return reports.finish_run(
-        args, folder, history, (images, labels, probabilities), write_own,
-        parameters=sum(p.numel() for p in model.parameters()),
-        examples=len(batches) * batches.batch_size, device=args.device, precision=args.precision,
-        threads=torch.get_num_threads(), versions={"torch": torch.__version__},
-    )  # fmt: skip
+def count_weights(model):
+    """Return the number of a model's weights."""
+    return sum(p.numel() for p in model.parameters())
 
 
-def trained_reader(args, model):
-    """Load the weights of --model FILE, or of the last run, into the model that they must fit.
+def write_weights(path, model):
+    """Write a model's weights as a state_dict; the file is whole at every moment."""
+    packed = io.BytesIO()  # torch.save itself crashes where a disk is full
+    torch.save(model.state_dict(), packed)
+    with utils.whole_file(path) as file:
+        file.write(packed.getbuffer())
 
-    Returns the function that reads with it: pictures (N, H, W) -> probabilities (heads, N, 10).
+
+def trained_reader(args, build, names=()):
+    """Build the network that was trained, with its weights from --model FILE or the last run.
+
+    `names` are the options that shape it. Returns the function that reads with it: images
+    (N, H, W) -> probabilities (heads, N, 10). Raises UserError if the weights do not fit.
     """
-    path = reports.find_model(args, "model.pt")
+    path = utils.find_model(args, "model.pt")
+    utils.recall_settings(args, names)
+    with utils.weights_file(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what it refuses anyway
+        weights = torch.load(path, map_location="cpu", weights_only=True)
     with utils.blamed_on(path, f"does not fit the network that {args.script}.py builds"):
-        model.load_state_dict(checkpoints.load_tensors(path))
+        model = build(args)
+        model.load_state_dict(weights)
         if not all(torch.isfinite(values).all() for values in model.state_dict().values()):
             raise ValueError("a weight is no number")
-    return lambda pictures: read_digits(model, torch.from_numpy(pictures)[:, None])
+    model.to(args.device)
+    return lambda images: probabilities_of(model, torch.from_numpy(images)[:, None])
 
 
-def predict(args, model, height=28):
-    """Read the pictures that --predict names with trained weights; print a line for each."""
-    return photographs.read_pictures(args, trained_reader(args, model), height)
+def behind_activations(model, x):
+    """Return what the model's activations (ReLU and its like) put out for images x: [(N, ...)]."""
+    kinds = nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid
+    outputs = []
+
+    def keep(module, given, out):
+        outputs.append(out.float().cpu())
+
+    hooks = [m.register_forward_hook(keep) for m in model.modules() if isinstance(m, kinds)]
+    with torch.no_grad():
+        model.eval()(x)
+    for hook in hooks:
+        hook.remove()
+    return outputs
+
+
+def dead_units(model, x):
+    """Return the share of hidden units (or channels) that answer 0 to all images x."""
+    dead = [~out.transpose(0, 1).flatten(1).any(1) for out in behind_activations(model, x)]
+    return torch.cat(dead).float().mean().item() if dead else 0.0
+
+
+def draw_inside(run, model, x):
+    """Draw what the first layer has learned, and what one image x (1, 1, H, W) becomes behind it.
+
+    Fully connected: weights.png, each unit's weights where the pixels are. Convolutional:
+    filters.png, and activations.png, the feature maps behind every activation.
+    """
+    first = next((m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))), None)
+    weights = first.weight.detach().float().cpu().numpy() if first else None
+    if isinstance(first, nn.Linear) and first.in_features == x[0].numel():
+        run.draw("weights.png", utils.draw_weights, weights, x.shape[-2:])
+    if isinstance(first, nn.Conv2d):
+        heading = "filters of the first layer: red +, blue -"
+        run.draw("filters.png", utils.draw_tiles, weights[:, 0], None, heading, True)
+        maps = [out[0].numpy() for out in behind_activations(model, x) if out.ndim == 4]
+        if maps:
+            chances = probabilities_of(model, x)[:, 0]
+            run.draw("activations.png", draw_layers, x[0, 0].cpu().numpy(), maps, chances)
+
+
+def draw_layers(path, image, layers, probabilities):
+    """Draw how an image (H, W) goes through the network, from top to bottom.
+
+    layers are the feature maps behind each activation, (C, h, w); probabilities (heads, 10).
+    """
+    maps = [one[:16] for one in layers]  # these suffice to see what a layer keeps
+
+    def draw(axes, figure):
+        first, *middle, last = axes[:, 0]
+        first.imshow(image, cmap="gray_r")
+        first.set_title("the image", fontsize=9)
+        for axis, all_maps, shown in zip(middle, layers, maps, strict=True):
+            count, height, width = all_maps.shape
+            gap = np.full((height, max(1, width // 8)), np.nan)
+            row = np.hstack([part for one in shown for part in (one, gap)])
+            axis.imshow(row, cmap="viridis", vmin=0, vmax=max(float(shown.max()), 1e-9))
+            words = f"{len(shown)} of {count} channels" if count > 16 else f"{count} channels"
+            axis.set_title(f"{words}, {height} x {width}: brighter is stronger", fontsize=9)
+        for axis in (first, *middle):
+            axis.set_axis_off()
+        names = ("upper", "lower") if len(probabilities) > 1 else ("",)
+        width = 0.8 / len(probabilities)
+        for head, (name, chances) in enumerate(zip(names, probabilities, strict=True)):
+            colour = (utils.BLUE, utils.ORANGE)[head]
+            place = np.arange(10) + head * width
+            last.bar(place, 100 * chances, width, color=colour, align="edge", label=name)
+        last.set(xlim=(0, 10), xticks=np.arange(10) + 0.4, xticklabels=range(10), ylim=(0, 100))
+        last.set_title("the probability of each digit, %", fontsize=9)
+        if len(probabilities) > 1:
+            last.legend(edgecolor="none")
+
+    rows = 2 + len(layers)
+    ratios = {"height_ratios": [2.2, *[1] * len(layers), 1.2]}
+    utils.save_figure(path, (8, 1.05 * rows + 1), draw, nrows=rows, gridspec_kw=ratios)
+
+
+# ------------------------------------------------------------------------ comparisons of settings
+
+
+def sweep(args, run, names, seeds, train_one, *, against_time=False):
+    """Train every setting on every seed, compare them on dev, and write sweep.csv and sweep.png.
+
+    train_one(name, seed) returns the trained model and its record. Ctrl-C keeps the settings that
+    are finished. Returns the rows of the table. The test set is not touched.
+    """
+    results, stopped = {}, None
+    try:
+        for name in names:
+            mine = {}
+            for seed in range(seeds):
+                model, record = train_one(name, seed)
+                mine[seed] = {
+                    "misread": 100 * (1 - utils.chosen_row(record.history)["dev_accuracy"]),
+                    "seconds": float(np.mean([row["seconds"] for row in record.history])),
+                    "weights": count_weights(model),
+                }
+                if not args.quiet:
+                    print(f"{name}, seed {seed}: {mine[seed]['misread']:.2f} % misread", flush=True)
+            results[name] = mine
+    except KeyboardInterrupt as stop:
+        if len(results) < 2:
+            raise type(stop)("stopped before there was anything to compare") from None
+        stopped = type(stop)(f"stopped; sweep.csv has what was finished: {', '.join(results)}")
+    errors = {
+        name: {seed: one["misread"] for seed, one in mine.items()} for name, mine in results.items()
+    }
+    rows = compare_settings(errors)
+    for row in rows:
+        mine = results[row["setting"]].values()
+        row |= {key: float(np.median([one[key] for one in mine])) for key in ("seconds", "weights")}
+        row |= {key: round(value, 4) for key, value in row.items() if isinstance(value, float)}
+    utils.remove_pictures(run.folder)
+    utils.write_table(run.folder / "sweep.csv", rows)
+    if not args.quiet:
+        print(comparison_table(rows))
+    if not args.no_plots:
+        seconds = {row["setting"]: row["seconds"] for row in rows} if against_time else None
+        run.draw("sweep.png", draw_comparison, errors, seconds)
+    if stopped:
+        raise stopped
+    return rows
+
+
+def compare_settings(errors):
+    """Compare settings, {name: {seed: percent misread}}, with the first: rows for a table.
+
+    Seeds that two settings share make pairs: the same digits in the same order, so that their
+    differences vary less than the errors do. A difference counts if 0 lies outside its 95 %
+    interval (Student's t), widened by the number of comparisons (Bonferroni); a row that does not
+    count may still be a difference, too small for so few seeds.
+    """
+    from scipy.stats import t
+
+    first, *others = errors
+    rows = []
+    for name, mine in errors.items():
+        values = np.array(list(mine.values()))
+        row = {
+            "setting": name,
+            "misread": values.mean(),
+            "sd": utils.spread(values),
+            "seeds": len(mine),
+        }
+        row |= {"difference": "", "interval": "", "verdict": ""}
+        shared = [seed for seed in mine if seed in errors[first]]
+        if name != first and shared:
+            changes = np.array([mine[seed] - errors[first][seed] for seed in shared])
+            row["difference"], row["verdict"] = changes.mean(), "not told apart"
+            if len(shared) > 1:
+                reach = t.ppf(1 - 0.025 / len(others), len(shared) - 1)
+                row["interval"] = reach * utils.spread(changes) / math.sqrt(len(shared))
+                if abs(row["difference"]) > row["interval"]:
+                    row["verdict"] = "fewer errors" if row["difference"] < 0 else "more errors"
+        rows.append(row)
+    return rows
+
+
+def comparison_table(rows):
+    """Return the rows of compare_settings as lines that can be read at a glance, in percent."""
+    width = max(len(row["setting"]) for row in rows)
+    lines = [f"{'setting':{width}}   misread, % of dev   difference, % and 95 % interval"]
+    for row in rows:
+        line = f"{row['setting']:{width}}   {row['misread']:5.2f} +- {row['sd']:.2f}"
+        if row["difference"] != "":
+            line += f"       {row['difference']:+6.2f}"
+            line += f" +- {row['interval']:4.2f}" if row["interval"] != "" else " " * 8
+            line += f"   {row['verdict']}"
+        lines.append(line)
+    seeds = max(row["seeds"] for row in rows)
+    lines.append(f"{seeds} seeds, paired; intervals widened for comparing {len(rows) - 1} times")
+    return "\n".join(lines)
+
+
+def draw_comparison(path, errors, seconds=None):
+    """Draw {setting: {seed: percent misread}} as dots, with mean and standard deviation.
+
+    With seconds {setting: an epoch's} they stand over the time that they take, else in rows.
+    """
+
+    def draw(axes, figure):
+        axis = axes[0, 0]
+        for place, (name, mine) in enumerate(errors.items()):
+            values, look = list(mine.values()), {"color": utils.BLUE, "marker": "D", "capsize": 4}
+            mean, sd = np.mean(values), utils.spread(values)
+            if seconds:
+                at = [seconds[name]] * len(values)
+                axis.plot(at, values, "o", color=utils.GREY, alpha=0.5)
+                axis.errorbar(seconds[name], mean, yerr=sd, **look)
+                axis.annotate(name, (seconds[name], mean), (6, 4), textcoords="offset points")
+            else:
+                axis.plot(values, [place] * len(values), "o", color=utils.GREY, alpha=0.5)
+                axis.errorbar(mean, place, xerr=sd, **look)
+        words = "misread, % of dev: each seed, their mean and standard deviation"
+        if seconds:
+            axis.set(xlabel="seconds an epoch", ylabel="misread, % of dev", xscale="log")
+            axis.set_title("each seed, their mean and standard deviation", fontsize=10)
+            axis.margins(x=0.15)
+            for part in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+                part(lambda value, _: f"{value:g}")
+        else:
+            axis.set(yticks=range(len(errors)), yticklabels=errors, xlabel=words)
+            axis.invert_yaxis()
+        axis.grid(alpha=0.3, which="both")
+
+    utils.save_figure(path, (8, 5) if seconds else (7, 0.8 + 0.5 * len(errors)), draw)

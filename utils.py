@@ -1,52 +1,56 @@
-"""What every script shares and that needs no PyTorch: data in, files out, the command line.
+"""The workshop: what every lesson uses and no lesson is about. Look things up; no need to read on.
 
-In the order of the file: errors that a person can act on; IDX files and pickles, read without
-trusting them; the helpers of the course; the folder that a run writes; the command line.
-Shapes: N pictures, H rows, W columns.
+In the order of the file: errors that a person can act on; MNIST in; files of strangers; the
+helpers of the course; the command line; the record of a run; its report; plots; your own
+handwriting. Matplotlib, SciPy and Pillow are imported where they are used, so that no run
+waits for what it does not need.
+Shapes: N images, H rows, W columns; a network has one head for each digit that it reads.
 """
 
 import argparse
 import contextlib
+import csv
 import gzip
+import io
+import json
 import math
 import os
 import pickle
+import platform
 import signal
 import struct
 import sys
-import threading
+import time
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 
-from pickles import load_plain
-
-# PyTorch's threads shall sleep while they wait for each other, instead of asking all the time: with
-# another program on one of two cores, nnet_cnn.py took over 40 s for 18,000 digits, and 5 s since.
-# OpenMP looks at this when torch is imported; therefore the scripts import this file before it.
+# PyTorch's threads shall sleep while they wait for each other. If they ask all the time, a second
+# program on the machine slows them down many times. OpenMP reads this when torch is imported, so
+# the lessons import this file before torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 ROOT = Path(__file__).resolve().parent
 DATASETS = ROOT / "Datasets"
 
 
-# ----------------------------------------------------------------------------------- errors
+# ------------------------------------------------------------------ errors, and how programs end
 
 
 class UserError(Exception):
     """A file or a setting that cannot be used; the message says what is wrong and what to do."""
 
 
-def reason(error):
-    """Return the beginning of an error's message, for a message of one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
+class Terminated(KeyboardInterrupt):
+    """The system asked the process to end (SIGTERM); it is treated like Ctrl-C."""
 
 
 @contextlib.contextmanager
 def blamed_on(path, words):
-    """Make a UserError that says of a file what `words` say of any error inside the block.
+    """Turn any error inside the block into a UserError: '{path} {words}'.
 
     For files that somebody else wrote: damage makes their readers raise nearly anything.
     """
@@ -56,26 +60,30 @@ def blamed_on(path, words):
         raise
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
+    except MemoryError:
+        raise UserError(f"there is not enough memory to read {path}") from None
     except Exception as error:
         if isinstance(error, OSError) and error.strerror:  # a folder, or a file of somebody else
             raise UserError(f"cannot read {path}: {error.strerror}") from None
-        raise UserError(f"{path} {words} ({reason(error)})") from None
-
-
-class Terminated(KeyboardInterrupt):
-    """The system asked the process to end (SIGTERM); it is treated like Ctrl-C."""
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
+        raise UserError(f"{path} {words} ({reason})") from None
 
 
 def run_script(main):
     """Run main() as a program: an error becomes one line on stderr and exit status 2.
 
-    Ctrl-C ends it with 130 and SIGTERM with 143, as shells expect (128 + the signal's number).
+    Ctrl-C ends it with 130 and SIGTERM with 143, as shells expect (128 + the signal's number). A
+    second Ctrl-C is ignored for a second, so that an impatient one does not cut the end off; after
+    that it ends the program at once, in case the end itself hangs.
     """
+    stopped = []
 
     def stop(number, frame):
-        for one in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(one, signal.SIG_IGN)  # a second Ctrl-C shall not cut the end off
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+        stopped.append(time.monotonic())
+        if len(stopped) == 1:
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+        if stopped[-1] - stopped[0] > 1:
+            os._exit(128 + number)
 
     if sys.stdout:  # there is none where it was closed, as by `python mlp.py >&-`
         sys.stdout.reconfigure(errors="backslashreplace")  # names may have letters beyond its own
@@ -89,8 +97,8 @@ def run_script(main):
         message, status = str(end) or "interrupted", 143 if isinstance(end, Terminated) else 130
     except UserError as error:
         message, status = f"error: {error}", 2
-    except BrokenPipeError:  # the reader of our output has gone, as in `python mlp.py | head`
-        message, status = "error: nobody reads the output any more", 2
+    except BrokenPipeError:  # as in `python mlp.py | head`: the reader has seen enough
+        message, status = "", 141
     except OSError as error:  # a full disk, for one
         what = error.filename or "a file could not be written"
         message, status = f"error: {what}: {error.strerror or error}", 2
@@ -102,10 +110,14 @@ def run_script(main):
         print(end="", flush=True)
     except OSError:  # the output is what failed; nothing of it shall be tried again at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    # What a file or a name says must not reach the terminal's controls, nor take a second line.
-    message = "".join(letter if letter.isprintable() else " " for letter in message)
-    print(f"{Path(sys.argv[0]).name}: {message}", file=sys.stderr)
+    if message:
+        print(f"{Path(sys.argv[0]).name}: {printable(message)}", file=sys.stderr)
     sys.exit(status)
+
+
+def printable(text):
+    """Replace what would reach a terminal's controls, or take a second line, by spaces."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def say_less_of_ctrl_c(kind, error, trace):
@@ -119,57 +131,40 @@ def say_less_of_ctrl_c(kind, error, trace):
 sys.excepthook = say_less_of_ctrl_c
 
 
-# --------------------------------------------------------------------------------- MNIST in
+# -------------------------------------------------------------------------------------- MNIST in
 
-
-def read_bytes(path, limit):
-    """Return the bytes of a file, unpacked if its name ends in .gz; UserError if it is damaged.
-
-    Stops one byte after `limit`: a small file that unpacks to terabytes does no harm.
-    """
-    pieces, left = [], limit + 1
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            while left and (piece := file.read(min(left, 1 << 22))):
-                pieces.append(piece)
-                left -= len(piece)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{path} is damaged or no gzip file ({reason(error)})") from None
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    return b"".join(pieces)
-
-
-MOST_PICTURES = 300_000  # EMNIST has 240,000 digits; as floats a gigabyte, from 300 kB of gzip
+MOST_IMAGES = 300_000  # EMNIST has 240,000 digits; as floats a gigabyte, from 300 kB of gzip
 
 
 def read_idx(path, sizes):
-    """Read an IDX file of bytes: sizes (28, 28) for pictures, () for labels.
+    """Read an IDX file of bytes: sizes (28, 28) for images, () for labels.
 
     Returns uint8 (N, *sizes). Raises UserError if the file is of another kind, empty, longer than
-    MOST_PICTURES, or not of the length that its header says: no more than that is ever unpacked.
-    The format stands in Datasets/README.md.
+    MOST_IMAGES, or not of the length that its header says: no more than that is ever unpacked. The
+    format stands in Datasets/README.md.
     """
     start = 8 + 4 * len(sizes)
-    header = read_bytes(path, start - 1)
-    if len(header) < start:
-        raise UserError(f"{path} is too short for an IDX file; get it anew")
-    magic, count, *shape = struct.unpack(f">{2 + len(sizes)}I", header)
-    if magic != 0x0801 + len(sizes):
-        kind = "pictures" if sizes else "labels"
-        raise UserError(f"{path} is no IDX file of {kind}: it begins with {header[:4].hex()}")
-    if tuple(shape) != sizes:
-        raise UserError(f"{path} holds pictures of {shape[0]} x {shape[1]}, not of 28 x 28")
-    end = start + count * math.prod(sizes)
-    if not 1 <= count <= MOST_PICTURES:
-        raise UserError(f"{path} claims {count:,} entries; 1 to {MOST_PICTURES:,} can be read")
-    content = read_bytes(path, end)
-    if len(content) != end:
+    kind = "images" if sizes else "labels"
+    unpacked = gzip.open if path.suffix == ".gz" else open
+    with blamed_on(path, "is damaged; get it anew"), unpacked(path, "rb") as file:
+        header = file.read(start)
+        if len(header) < start:
+            raise UserError(f"{path} is too short for an IDX file; get it anew")
+        magic, count, *shape = struct.unpack(f">{2 + len(sizes)}I", header)
+        if magic != 0x0801 + len(sizes):
+            raise UserError(f"{path} is no IDX file of {kind}: it begins with {header[:4].hex()}")
+        if tuple(shape) != sizes:
+            raise UserError(f"{path} holds images of {shape[0]} x {shape[1]}, not of 28 x 28")
+        if not 1 <= count <= MOST_IMAGES:
+            raise UserError(f"{path} claims {count:,} entries; 1 to {MOST_IMAGES:,} can be read")
+        length = count * math.prod(sizes)
+        content = file.read(length + 1)  # the end of the file, where gzip keeps the checksum
+    if len(content) != length:
         raise UserError(f"{path} is not as long as its header says; get it anew")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(count, *sizes)
+    return np.frombuffer(content, np.uint8).reshape(count, *sizes)
 
 
-def read_mnist_set(folder, prefix):
+def read_idx_pair(folder, prefix):
     """Read one set of MNIST, "train" or "t10k": uint8 images (N, 28, 28) and labels (N,)."""
     arrays, paths = [], []
     for kind, sizes in (("images-idx3", (28, 28)), ("labels-idx1", ())):
@@ -182,7 +177,7 @@ def read_mnist_set(folder, prefix):
         paths.append(path)
     images, labels = arrays
     if len(images) != len(labels):
-        raise UserError(f"{len(images)} pictures in {paths[0]}, but {len(labels)} in {paths[1]}")
+        raise UserError(f"{len(images)} images in {paths[0]}, but {len(labels)} in {paths[1]}")
     if labels.max() > 9:
         raise UserError(f"{paths[1]} holds the label {labels.max()}; labels must be 0 to 9")
     return images, labels
@@ -193,13 +188,12 @@ def read_course_mnist(path):
     sets = []
     with blamed_on(path, "is not three pairs of arrays"):
         for images, labels in read_pickle_data(path):
-            # byte / 256 in the course's file, byte / 255 in later ones; back to the bytes.
-            sound = 0 <= images.min() <= images.max() <= 1 and 0 <= min(labels) <= max(labels) <= 9
-            if not sound:
+            if not 0 <= images.min() <= images.max() <= 1 or not np.isin(labels, range(10)).all():
                 raise ValueError("values out of range")
+            # byte / 256 in the course's file, byte / 255 in later ones; back to the bytes.
             levels = np.rint(images * (255 if images.max() == 1 else 256))
-            pictures = levels.astype(np.uint8).reshape(len(labels), 28, 28)
-            sets.append((pictures, labels.astype(np.uint8).reshape(len(labels))))
+            bytes_ = levels.astype(np.uint8).reshape(len(labels), 28, 28)
+            sets.append((bytes_, np.asarray(labels).astype(np.uint8).reshape(len(labels))))
         (train, train_labels), (dev, dev_labels), test = sets
     return (np.concatenate([train, dev]), np.concatenate([train_labels, dev_labels])), test
 
@@ -216,9 +210,9 @@ def read_mnist(data_dir=DATASETS):
     if (folder / "mnist.pkl.gz").is_file() and not list(folder.glob("*-ubyte*")):
         sets = read_course_mnist(folder / "mnist.pkl.gz")
     else:
-        sets = read_mnist_set(folder, "train"), read_mnist_set(folder, "t10k")
+        sets = read_idx_pair(folder, "train"), read_idx_pair(folder, "t10k")
     if len(sets[0][0]) < 10:
-        raise UserError(f"{folder} has {len(sets[0][0])} training pictures; 10 are the fewest")
+        raise UserError(f"{folder} has {len(sets[0][0])} training images; 10 are the fewest")
     return sets
 
 
@@ -230,29 +224,129 @@ def as_floats(images):
 def get_MNIST_data(*, data_dir=DATASETS):
     """Return train_x (60000, 784), train_y (60000,), test_x (10000, 784), test_y (10000,).
 
-    Pictures are float32 in [0, 1], labels int64. Raises UserError as read_mnist does.
+    Images are float32 in [0, 1], labels int64. Raises UserError as read_mnist does.
     """
-    train, test = (
-        (as_floats(images).reshape(-1, 28 * 28), labels.astype(np.int64))
-        for images, labels in read_mnist(data_dir)
-    )
-    return *train, *test
+    (train_x, train_y), (test_x, test_y) = read_mnist(data_dir)
+    return flat(train_x), train_y.astype(np.int64), flat(test_x), test_y.astype(np.int64)
 
 
-def split_digits(args):
-    """Return (images, labels) of train, of dev and of test, as --data-dir and --limit say.
+def flat(images):
+    """uint8 images (N, 28, 28) -> float32 (N, 784) in [0, 1]."""
+    return as_floats(images).reshape(-1, 28 * 28)
 
-    Dev is the last tenth of what --limit keeps of the training set. Shapes and types are those of
-    get_MNIST_data.
+
+def load_digits(args):
+    """Return {"train": (x, y), "dev": (x, y), "test": (x, y), "checksum": int}.
+
+    x is float32 (N, 784) in [0, 1], y int64 (N,). --limit keeps the first digits of the training
+    set, and dev is the last tenth of them. The checksum is that of the bytes: --resume compares it.
     """
-    train, test = read_mnist(args.data_dir)
-    images, labels = (part[: args.limit] for part in train)
+    (images, labels), (test_images, test_labels) = read_mnist(args.data_dir)
+    images, labels = images[: args.limit], labels[: args.limit].astype(np.int64)
     split = len(images) - len(images) // 10
-    parts = (images[:split], labels[:split]), (images[split:], labels[split:]), test
-    return [(as_floats(x).reshape(-1, 28 * 28), y.astype(np.int64)) for x, y in parts]
+    return {
+        "train": (flat(images[:split]), labels[:split]),
+        "dev": (flat(images[split:]), labels[split:]),
+        "test": (flat(test_images), test_labels.astype(np.int64)),
+        "checksum": checksum(images, labels, test_images, test_labels),
+    }
 
 
-# ------------------------------------------------------------------ pickles and files of arrays
+def checksum(*arrays):
+    """Return one number (CRC-32) that tells data sets apart, wherever their files lie."""
+    number = 0
+    for array in arrays:
+        number = zlib.crc32(np.ascontiguousarray(array), number)
+    return number
+
+
+# --------------------------------------------------------------------------- files of strangers
+
+# A pickle is a program: it names functions and calls them, any that Python can import. Below stands
+# all that arrays of numbers need, and nothing else can be reached; see
+# https://docs.python.org/3/library/pickle.html#restricting-globals
+
+MOST_PICKLED = 1 << 30  # bytes; the course's 60,000 images of two digits, as float64, are 0.6 GB
+
+
+class PickledType:
+    """Stands for numpy.dtype: keeps the byte order that the pickle gives it, and nothing else."""
+
+    def __init__(self, code, *_):
+        if np.dtype(code).kind not in "biufc":  # above all no objects, which could be anything
+            raise pickle.UnpicklingError(f"an array of {code}")
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state):
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class PickledArray:
+    """Stands for a NumPy array until its content has come."""
+
+    def __init__(self, array_type, shape, code):
+        self.array = np.empty(0)
+
+    def __setstate__(self, state):
+        _, shape, kind, fortran, content = state
+        content = content.encode("latin1") if isinstance(content, str) else content  # Python 2
+        self.array = pickled_buffer(content, kind, shape, "F" if fortran else "C")
+
+
+def pickled_buffer(content, kind, shape, order):
+    """Make an array (how protocol 5 writes them)."""
+    return np.frombuffer(bytes(content), kind.dtype).reshape(shape, order=order)
+
+
+def pickled_scalar(kind, content):
+    """Make one number of NumPy's."""
+    return np.frombuffer(pickled_bytes(content, ""), kind.dtype, count=1)[0]
+
+
+def pickled_bytes(text, encoding):
+    """Make bytes of text (how Python 3 writes bytes into pickles of protocol 2)."""
+    return text.encode("latin1") if isinstance(text, str) else text
+
+
+class PlainUnpickler(pickle.Unpickler):
+    """Builds NumPy arrays of numbers, plain containers and text, and refuses every other name."""
+
+    def find_class(self, module, name):
+        """Return what stands for a name, or refuse it."""
+        module = module.replace("numpy._core", "numpy.core")  # the name since NumPy 2.0
+        stand_ins = {
+            "numpy.ndarray": PickledArray,
+            "numpy.dtype": PickledType,
+            "numpy.core.multiarray._reconstruct": PickledArray,
+            "numpy.core.multiarray.scalar": pickled_scalar,
+            "numpy.core.numeric._frombuffer": pickled_buffer,
+            "_codecs.encode": pickled_bytes,
+        }
+        if f"{module}.{name}" not in stand_ins:
+            raise pickle.UnpicklingError(f"{module}.{name}")
+        return stand_ins[f"{module}.{name}"]
+
+
+def real_arrays(data):
+    """Put the arrays in the place of what stands for them, in nested containers."""
+    if isinstance(data, PickledArray):
+        return data.array
+    if isinstance(data, (list, tuple)):
+        return type(data)(real_arrays(one) for one in data)
+    if isinstance(data, dict):
+        return {key: real_arrays(one) for key, one in data.items()}
+    return data
+
+
+def read_at_most(limit, file):
+    """Return what is left of a file, to its end; ValueError if that is more than `limit` bytes."""
+    pieces, left = [], limit + 1
+    while left and (piece := file.read(min(left, 1 << 22))):
+        pieces.append(piece)
+        left -= len(piece)
+    if not left:
+        raise ValueError("more than any data set of this collection has")
+    return b"".join(pieces)
 
 
 def read_pickle_data(file_name):
@@ -263,9 +357,8 @@ def read_pickle_data(file_name):
     """
     words = "is damaged, or holds more than arrays and plain containers"
     with blamed_on(file_name, words), gzip.open(file_name, "rb") as file:
-        data = load_plain(file)
-        file.read(1)  # reaches the end of the file, where gzip keeps the checksum
-        return data
+        content = io.BytesIO(read_at_most(MOST_PICKLED, file))
+        return real_arrays(PlainUnpickler(content, encoding="latin1").load())
 
 
 @contextlib.contextmanager
@@ -292,6 +385,34 @@ def read_arrays(path):
         return arrays
 
 
+@contextlib.contextmanager
+def whole_file(path):
+    """Open a file for writing bytes that appears under its name only once it is whole.
+
+    It is written beside its place, flushed to the disk and renamed: whoever reads `path`, and
+    whenever the power fails, finds the old content or the new one.
+    """
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_arrays(path, arrays):
+    """Write a dict of arrays as np.savez does; the file is whole at every moment."""
+    with whole_file(path) as file:
+        np.savez(file, **arrays)
+
+
+# ---------------------------------------------------------------------- helpers of the course
+
+
 def write_pickle_data(data, file_name):
     """Write `data` as a gzip'd pickle."""
     with whole_file(file_name) as file, gzip.GzipFile(fileobj=file, mode="wb") as packed:
@@ -304,20 +425,17 @@ def load_train_and_test_pickle(file_name):
     return train_x, train_y, test_x, test_y
 
 
-# ------------------------------------------------------------------- helpers of the course
-
-
 def plot_images(X):
-    """Show pictures, (784,) or (N, 784), in a window."""
+    """Show images, (784,) or (N, 784), in a window."""
     from matplotlib import pyplot
 
-    pictures = np.reshape(X, (-1, 28, 28))
-    columns = math.ceil(math.sqrt(len(pictures)))
-    _, axes = pyplot.subplots(-(-len(pictures) // columns), columns, squeeze=False)
+    images = np.reshape(X, (-1, 28, 28))
+    columns = math.ceil(math.sqrt(len(images)))
+    _, axes = pyplot.subplots(-(-len(images) // columns), columns, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
-    for axis, picture in zip(axes.flat, pictures, strict=False):
-        axis.imshow(picture, cmap="gray")
+    for axis, image in zip(axes.flat, images, strict=False):
+        axis.imshow(image, cmap="gray")
     pyplot.show()
 
 
@@ -335,91 +453,55 @@ def extract_training_and_test_examples_with_labels(
     return *train, *pick_examples_of(test_x, test_y, labels, test_count)
 
 
-# ---------------------------------------------------------------------- the files of a run
+# ------------------------------------------------------------------------------ the command line
 
 
-@contextlib.contextmanager
-def interrupts_held():
-    """Let Ctrl-C and SIGTERM wait until the block is done, so that no file stays half-written."""
-    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread
-        yield
-        return
-    arrived = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    old = {n: signal.signal(n, lambda number, frame: arrived.append(number)) for n in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-    if arrived:
-        signal.raise_signal(arrived[0])
-
-
-@contextlib.contextmanager
-def whole_file(path):
-    """Open a file for writing bytes that appears under its name only once it is whole.
-
-    It is written beside its place, flushed to the disk and renamed: whoever reads `path`, and
-    whenever the power fails, finds the old content or the new one.
-    """
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with interrupts_held():
-        try:
-            with unfinished.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def run_folder(folder):
-    """Make the folder of a run and hold it: a second run in it gets a UserError, not a mixture."""
-    from filelock import FileLock, Timeout  # the lock ends with its process, however that ends
-
-    lock = FileLock(Path(folder) / ".lock")
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"another run is using {folder}; wait, or choose --output-dir") from None
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}; see --output-dir") from None
-    try:
-        yield Path(folder)
-    finally:
-        lock.release()
-
-
-@contextlib.contextmanager
-def saying_how_to_resume(checkpoint, history):
-    """Add to a Ctrl-C (or SIGTERM) inside the block what to do to go on, if that is possible."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        done = f"stopped; the same command with --resume goes on after epoch {len(history)}"
-        if not history:
-            done = "stopped before there was a checkpoint; nothing to resume"
-        if not checkpoint:  # a sweep
-            done = "stopped; nothing to resume"
-        raise type(stop)(done) from None
-
-
-# ------------------------------------------------------------------------- the command line
+MODES = (
+    "check_gradients",
+    "check_convolution",
+    "sweep",
+    "draw",
+    "predict",
+    "resume",
+)  # one at once
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with errors of one line."""
+    """argparse with errors of one line, options that belong to the recipe, and sets of defaults."""
+
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        self.settings, self.presets = [], []
+
+    def add_setting(self, *names, **more):
+        """Add an option that decides how a run ends: --resume compares it, metrics.json has it."""
+        self.settings.append(self.add_argument(*names, **more).dest)
+
+    def add_preset(self, condition, **defaults):
+        """Say which defaults hold where condition(values) is true; typed options go first."""
+        self.presets.append((condition, defaults))
 
     def parse_args(self, args=None, namespace=None):
-        """Parse the command line; --model without anything to read would train another network."""
-        args = super().parse_args(args, namespace)
-        if args.model and not args.predict and not vars(args).get("draw"):
+        """Parse the command line: what was typed, else the presets' defaults, else our own.
+
+        Adds `typed`, the names of the typed options, and `settings`, those that --resume compares.
+        """
+        unset = object()
+        names = vars(super().parse_args([])).keys()
+        given = vars(super().parse_args(args, argparse.Namespace(**dict.fromkeys(names, unset))))
+        typed = {name: value for name, value in given.items() if value is not unset}
+        values = vars(super().parse_args([])) | typed
+        for condition, defaults in self.presets:
+            if condition(values):
+                values |= defaults | typed
+        args = argparse.Namespace(**values, typed=set(typed), settings=self.settings)
+        modes = [name for name in MODES if values.get(name) not in (None, False)]
+        if len(modes) > 1:
+            self.error("--{} does not go with --{}".format(*modes).replace("_", "-"))
+        if args.model and modes not in (["predict"], ["draw"]):
             self.error("--model goes with --predict")
+        if args.show:
+            require_display()
         return args
 
     def error(self, message):
@@ -440,28 +522,782 @@ def number(kind, low, high):
     return parse
 
 
-def argument_parser(script, description, *, epochs, batch_size, lr):
-    """Return the parser of the options that all five scripts share, with the script's defaults."""
-    parser = Parser(f"{script}.py", description=description, allow_abbrev=False,
-                    formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    parser.set_defaults(script=script)
-    add, folder = parser.add_argument, ROOT / "runs" / script
-    usual = "(default %(default)s)"
-    add("--epochs", type=number(int, 1, 10**5), default=epochs, metavar="N",
-        help=f"passes over the data {usual}")  # fmt: skip
-    add("--batch-size", type=number(int, 1, 10**5), default=batch_size, metavar="N",
-        help=f"pictures per step {usual}")  # fmt: skip
-    add("--lr", type=number(float, 1e-9, 1e3), default=lr, metavar="RATE",
-        help=f"learning rate, at its highest {usual}")  # fmt: skip
-    add("--seed", type=number(int, 0, 2**32 - 1), default=0, help=f"of the random numbers {usual}")
+def argument_parser(file, description, **recipe):
+    """Return the parser of the options that all lessons share, and their defaults.
+
+    `file` is the lesson's __file__, `recipe` its epochs, batch_size, lr and momentum.
+    """
+    path = Path(file)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = Parser(path.name, description=description, allow_abbrev=False, formatter_class=raw)
+    parser.set_defaults(script=path.stem)
+    setting, add, usual = parser.add_setting, parser.add_argument, "(default %(default)s)"
+    whole, share = number(int, 1, 10**5), number(float, 0, 0.9999)
+    setting("--epochs", type=whole, metavar="N", help=f"passes through the training digits {usual}")
+    setting("--batch-size", type=whole, metavar="N", help=f"images a step {usual}")
+    words = f"learning rate, at its highest {usual}"
+    setting("--lr", type=number(float, 1e-9, 1e3), metavar="RATE", help=words)
+    words = f"of each step that goes into the next {usual}"
+    setting("--momentum", type=share, metavar="SHARE", help=words)
+    words = f"of the random numbers {usual}"
+    setting("--seed", type=number(int, 0, 2**32 - 1), default=0, help=words)
+    setting("--limit", type=number(int, 10, 10**9), metavar="N", help="use N training digits only")
     add("--data-dir", type=Path, default=DATASETS, metavar="DIR", help="where the data set lies")
-    add("--output-dir", type=Path, default=folder, metavar="DIR",
-        help=f"where the results go (default runs/{script})")  # fmt: skip
-    add("--limit", type=number(int, 10, 10**9), metavar="N", help="use N training digits only")
+    folder, words = path.resolve().parent / "runs" / path.stem, "where the results go "
+    words += f"(default runs/{path.stem})"
+    add("--output-dir", type=Path, default=folder, metavar="DIR", help=words)
     add("--quiet", action="store_true", help="print nothing but errors")
     add("--resume", action="store_true", help="go on with an interrupted run of these settings")
-    add("--predict", nargs="+", metavar="IMAGE", help="read pictures instead of training")
+    add("--predict", nargs="+", metavar="IMAGE", help="read images instead of training")
     add("--model", type=Path, metavar="FILE", help="weights to read with (default: the last run's)")
     add("--no-plots", action="store_true", help="draw no pictures")
     add("--show", action="store_true", help="open the pictures in windows")
+    parser.set_defaults(**recipe)
     return parser
+
+
+def find_model(args, name):
+    """Return the path of the weights that --predict uses, or raise UserError."""
+    path = args.model or args.output_dir / name
+    if not path.is_file():
+        raise UserError(f"there is no {path}; train a network first: python {args.script}.py")
+    return path
+
+
+def recall_settings(args, names, weights="model.pt"):
+    """Take the options `names`, which shape the trained network, from its run's metrics.json.
+
+    Raises UserError if one of them was typed with another value, or if another script made it.
+    """
+    path = find_model(args, weights).with_name("metrics.json")
+    if not path.is_file():
+        return
+    with blamed_on(path, "is damaged"):
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if metrics["script"] != args.script:
+            was = str(metrics["script"])[:100]
+            raise UserError(f"{path.parent} is of {was}.py, not of {args.script}.py; see --model")
+        for name in set(names) & set(metrics["settings"]):
+            value, typed = metrics["settings"][name], getattr(args, name)
+            if name in args.typed and typed != value:
+                was = str(value)[:100]
+                raise UserError(f"--{name} {typed}: the trained network has {was}; leave it out")
+            setattr(args, name, value)
+
+
+# ----------------------------------------------------------------------------- the record of a run
+
+
+@contextlib.contextmanager
+def start_run(args, data=None, weights=0, **facts):
+    """Open the folder of a run, hold it against a second run, and say on Ctrl-C how to go on.
+
+    `facts` belong to the recipe, beside the options and the checksum of the data: the layers, say.
+    """
+    from filelock import FileLock, Timeout  # the lock ends with its process, however that ends
+
+    folder = args.output_dir
+    if args.resume and not (folder / "checkpoint.npz").is_file():
+        raise UserError(f"there is no {folder / 'checkpoint.npz'} to resume; leave out --resume")
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"another run is using {folder}; wait, or choose --output-dir") from None
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; see --output-dir") from None
+    settings = {"script": args.script} | {name: getattr(args, name) for name in args.settings}
+    if data:
+        settings["data"] = data["checksum"]
+    run = Run(args.epochs, args.seed, folder, settings | facts, args.resume, args.quiet)
+    try:
+        if data and not args.quiet:
+            count, dev = len(data["train"][0]), len(data["dev"][0])
+            what = "digits, in new pairs every epoch" if data.get("compose") else "images"
+            print(f"{weights:,} weights learn from {count:,} {what}; dev has {dev:,}")
+        yield run
+        if run.pictures and not args.quiet:
+            print(f"pictures: {', '.join(run.pictures)}")
+        if args.show:
+            show_pictures([folder / name for name in run.pictures])
+    except KeyboardInterrupt as stop:
+        words = f"stopped; the same command with --resume goes on after epoch {len(run.history)}"
+        if not run.history:
+            nothing = "stopped before there was a checkpoint; nothing to resume"
+            resumed = "stopped; the same command with --resume goes on as before"
+            words = str(stop) or (resumed if args.resume else nothing)
+        raise type(stop)(words) from None
+    finally:
+        lock.release()
+
+
+class Run:
+    """The record of one run: history, best weights, checkpoint, and a printed line per epoch.
+
+    for epoch in run.epochs(save, restore):
+        ...
+        run.record(train, dev, lr, weights)
+
+    save() returns the arrays that the next epoch depends on, as a dict; restore(arrays) goes on
+    from them. Without a folder nothing is written.
+    """
+
+    def __init__(self, epochs, seed=None, folder=None, settings=None, resume=False, quiet=True):
+        self.count, self.seed, self.folder, self.quiet = epochs, seed, folder, quiet
+        # As JSON gives them back: a tuple becomes a list.
+        self.settings = json.loads(json.dumps(settings))
+        self.resume, self.history, self.best, self.pictures = resume, [], None, []
+
+    def seed_of(self, epoch):
+        """Return the seed of an epoch's random numbers: a resumed run then draws the same."""
+        return 10**6 * self.seed + epoch
+
+    def epochs(self, save, restore):
+        """Yield the number of each epoch that is left to do; --resume restores the others."""
+        self.save = save
+        if self.resume:
+            self.load(restore)
+        for epoch in range(len(self.history) + 1, self.count + 1):
+            self.begun, self.epoch = time.perf_counter(), epoch
+            yield epoch
+
+    def progress(self, batches):
+        """Wrap batches so that a terminal shows how far the epoch is; a file gets nothing."""
+        from tqdm import tqdm
+
+        label, off = f"epoch {self.epoch}/{self.count}", True if self.quiet else None
+        return tqdm(batches, label, leave=False, unit="batch", disable=off)
+
+    def record(self, train, dev, lr, weights):
+        """Keep what an epoch gave: (loss, accuracy) on train and dev, its last rate, its weights.
+
+        Raises UserError if a loss is no number; the checkpoint before it stays.
+        """
+        seconds = time.perf_counter() - self.begun
+        row = history_row(len(self.history) + 1, train, dev, lr, seconds)
+        if not all(map(math.isfinite, row.values())):
+            raise UserError("the loss is no longer a number: the steps are too long; lower --lr")
+        history = [*self.history, row]
+        best = self.best
+        if chosen_row(history) is row:
+            best = {name: np.array(array) for name, array in weights.items()}
+        if self.folder:
+            facts = json.dumps({"settings": self.settings, "history": history})
+            state = {f"state {name}": array for name, array in self.save().items()}
+            state |= {f"best {name}": array for name, array in best.items()}
+            write_arrays(self.folder / "checkpoint.npz", state | {"facts": np.array(facts)})
+        self.history, self.best = history, best
+        if not self.quiet:
+            print(epoch_line(row, self.count), flush=True)
+
+    def load(self, restore):
+        """Go on where the run was that wrote the checkpoint.
+
+        Raises UserError if the checkpoint is damaged, or if it is of another recipe.
+        """
+        path = self.folder / "checkpoint.npz"
+        arrays = read_arrays(path)
+        with blamed_on(path, "is no checkpoint of this network"):
+            facts = json.loads(arrays.pop("facts").item())
+            for name in dict.fromkeys([*self.settings, *facts["settings"]]):  # the script first
+                old, new = facts["settings"].get(name), self.settings.get(name)
+                if old != new:
+                    was = f"{name} {str(old)[:60]}, not {str(new)[:60]}"
+                    if name in ("layers", "data"):
+                        was = f"other {name}"
+                    words = "give the same settings, or leave out --resume to start anew"
+                    raise UserError(f"{path} was made with {was}; {words}")
+            parts = [
+                {name.removeprefix(kind): a for name, a in arrays.items() if name.startswith(kind)}
+                for kind in ("state ", "best ")
+            ]
+            restore(parts[0])
+            self.history, self.best = facts["history"], parts[1]
+            chosen_row(self.history)
+
+    def draw(self, name, draw, *content):
+        """Draw one picture of the run; one that fails costs a line, and not the run."""
+        try:
+            draw(self.folder / name, *content)
+            self.pictures.append(name)
+        except Exception as error:
+            print(f"{name} could not be drawn: {printable(str(error))[:200]}", file=sys.stderr)
+
+
+def history_row(epoch, train, dev, lr, seconds):
+    """Return one line of history.csv as a dict; train and dev are what run_epoch returns."""
+    row = {"epoch": epoch}
+    for part, figures in (("train", train), ("dev", dev)):
+        for what, value in zip(("loss", "accuracy"), figures, strict=True):
+            if isinstance(value, tuple):
+                for head, one in zip(("upper", "lower"), value, strict=True):
+                    row[f"{part}_{what}_{head}"] = one
+            else:
+                row[f"{part}_{what}"] = value
+    return row | {"lr": lr, "seconds": seconds}
+
+
+def row_values(row, key):
+    """Return a row's value, or with two heads the pair of values, of e.g. "dev_accuracy"."""
+    return row[key] if key in row else (row[f"{key}_upper"], row[f"{key}_lower"])
+
+
+def chosen_row(history):
+    """Return the row of the epoch with the best (mean) accuracy on dev; the last of equals."""
+    return max(reversed(history), key=lambda row: np.mean(row_values(row, "dev_accuracy")))
+
+
+def epoch_line(row, epochs):
+    """Return e.g. 'epoch  3/20   train loss 0.0461  98.61 %   dev loss 0.0213  99.38 %   4.2 s'."""
+    line = f"epoch {row['epoch']:{len(str(epochs))}}/{epochs}"
+    for part in ("train", "dev"):
+        losses = np.ravel(row_values(row, f"{part}_loss"))
+        accuracies = np.ravel(row_values(row, f"{part}_accuracy"))
+        line += f"   {part} loss " + " / ".join(f"{loss:.4f}" for loss in losses)
+        line += "  " + " / ".join(f"{100 * accuracy:5.2f}" for accuracy in accuracies) + " %"
+    return f"{line}   {row['seconds']:.1f} s"
+
+
+# ---------------------------------------------------------------------------- the report of a run
+
+PICTURES = {"learning_curves", "confusion_matrix", "mistakes", "weights", "filters", "activations"}
+PICTURES |= {"adversarial", "hardest_pairs", "sweep"}  # all that a run may draw, as NAME.png
+
+
+def write_report(run, args, labels, probabilities, *, dead_units=0.0, **facts):
+    """Write metrics.json and history.csv, print what the run has found, and return the metrics.
+
+    labels (heads, N) and probabilities (heads, N, 10) are of the test set. `facts` go into the
+    metrics as they are. Pictures of an earlier run in the folder are removed.
+    """
+    seconds, chosen = sum(row["seconds"] for row in run.history), chosen_row(run.history)
+    metrics = {
+        "script": args.script,
+        **test_figures(probabilities, labels),
+        "dev_accuracy": row_values(chosen, "dev_accuracy"),
+        "chosen_epoch": chosen["epoch"],
+        "epochs": args.epochs,
+        "seed": args.seed,
+        "seconds": seconds,
+        "examples_per_second": args.epochs * facts["examples"] / seconds,
+        **{name: value for name, value in facts.items() if name not in ("examples", "versions")},
+        "settings": run.settings,
+        "versions": {"python": platform.python_version(), "numpy": np.__version__}
+        | facts["versions"],
+    }
+    remove_pictures(run.folder)
+    write_table(run.folder / "history.csv", run.history)
+    with whole_file(run.folder / "metrics.json") as file:
+        file.write((json.dumps(metrics, indent=2) + "\n").encode())
+    if not args.quiet:
+        print(summary(metrics, run.folder))
+        trouble = diagnosis(run.history, probabilities.argmax(2), dead_units)
+        if trouble:
+            print(f"look here: {trouble}")
+    return metrics
+
+
+def remove_pictures(folder):
+    """Remove an earlier run's pictures: they would stand beside figures that are not theirs."""
+    for name in PICTURES:
+        (folder / f"{name}.png").unlink(missing_ok=True)
+
+
+def test_figures(probabilities, labels):
+    """Return the test set's part of metrics.json: accuracy, loss, misread images, images.
+
+    `probabilities` (heads, N, 10) and `labels` (heads, N): one head reads one digit. Accuracies
+    are from 0 to 1; losses are mean cross-entropies in nats; with two heads both are pairs.
+    """
+    right = probabilities.argmax(2) == labels  # (heads, N)
+    of_truth = np.take_along_axis(probabilities, labels[:, :, None], axis=2)[:, :, 0]
+    accuracy = right.mean(1).tolist()
+    loss = (-np.log(np.maximum(of_truth, 1e-12))).mean(1).tolist()
+    both = {"test_accuracy_both": float(right.all(0).mean())} if len(labels) > 1 else {}
+    return {
+        "test_accuracy": accuracy if both else accuracy[0],
+        **both,
+        "test_loss": loss if both else loss[0],
+        "test_errors": int((~right.all(0)).sum()),
+        "test_examples": labels.shape[1],
+    }
+
+
+def describe_accuracy(right, count):
+    """Return e.g. '99.71 % of 10,000 right (95 % interval 99.58 to 99.80 %)'; Wilson, JASA 1927."""
+    z = 1.96  # standard deviations to either side hold 95 % of a normal distribution
+    p, w = right / count, z * z / count
+    middle, half = p + w / 2, z * math.sqrt(p * (1 - p) / count + w / count / 4)
+    low, high = (100 * (middle + side) / (1 + w) for side in (-half, half))
+    return f"{100 * p:.2f} % of {count:,} right (95 % interval {low:.2f} to {high:.2f} %)"
+
+
+def summary(metrics, folder):
+    """Return the lines that close a run."""
+    count, wrong = metrics["test_examples"], metrics["test_errors"]
+    read, loss = describe_accuracy(count - wrong, count), np.ravel(metrics["test_loss"])
+    if "test_accuracy_both" in metrics:
+        upper, lower = metrics["test_accuracy"]
+        read = f"upper {100 * upper:.2f} %, lower {100 * lower:.2f} %, both {read}"
+    return (
+        f"test: {read}, {wrong:,} misread, loss {' / '.join(f'{one:.4f}' for one in loss)}\n"
+        f"weights: of epoch {metrics['chosen_epoch']} of {metrics['epochs']}, the best on dev\n"
+        f"training: {metrics['seconds']:.1f} s, {metrics['examples_per_second']:,.0f} images a "
+        f"second ({metrics['device']}, {metrics['precision']})\n"
+        f"results in {shown(folder)}: metrics.json, history.csv, the weights"
+    )
+
+
+def shown(path):
+    """Return a path as one would type it from here."""
+    path, here = path.resolve(), Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def diagnosis(history, readings, dead_units):
+    """Return what went wrong, where it is something that one knows by its looks, else None.
+
+    readings (heads, N) are the digits read in the test set; dead_units the share of hidden units
+    that answered 0 to everything.
+    """
+    first, last = (np.mean(row_values(row, "train_loss")) for row in (history[0], history[-1]))
+    train = 1 - np.mean(row_values(history[-1], "train_accuracy"))
+    dev = 1 - np.mean(row_values(history[-1], "dev_accuracy"))
+    for head in readings:
+        if (head == head[0]).all():
+            words = "the steps are too long (lower --lr), or there were too few of them"
+            return f"everything is read as {head[0]}: {words}"
+    if dead_units > 0.2:
+        return (
+            f"{100 * dead_units:.0f} % of the hidden units are dead: they answer 0 to every digit, "
+            "so they learn nothing. Long steps kill them: lower --lr"
+        )
+    if len(history) > 1 and last > 0.98 * first and last > 1:
+        return f"the loss stands still, at {last:.2f} (a guess costs 2.30). Try another --lr"
+    if dev > 4 * train and dev > train + 0.01:
+        return (
+            f"overfitting: {100 * train:.2f} % of the training digits are misread, and "
+            f"{100 * dev:.2f} % of dev. The network knows its training digits by heart"
+        )
+    return None
+
+
+def write_table(path, rows):
+    """Write a list of dicts as a .csv file."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with whole_file(path) as file:
+        file.write(text.getvalue().encode())
+
+
+def spread(values):
+    """Return the standard deviation of a sample, 0 of a single value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+# -------------------------------------------------------------------------------------------- plots
+
+# Okabe and Ito's colours (jfly.uni-koeln.de/color), told apart with any kind of colour vision.
+BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#767676"
+
+
+def save_figure(path, size, draw, **grid):
+    """Draw one picture: draw(axes, figure) gets the axes of plt.subplots(**grid) and fills them."""
+    if "matplotlib" not in sys.modules:  # a file needs no window, whatever MPLBACKEND says
+        os.environ["MPLBACKEND"] = "agg"
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure  # without pyplot: nothing opens a window
+
+    look = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 10}
+    with rc_context(look), whole_file(path) as file:
+        figure = Figure(size, layout="constrained")
+        FigureCanvasAgg(figure)
+        draw(figure.subplots(squeeze=False, **grid), figure)
+        figure.savefig(file, dpi=120, format="png")
+
+
+def draw_results(run, images, labels, probabilities):
+    """Draw the pictures that every run has; images (N, H, W), the rest as in write_report."""
+    run.draw("learning_curves.png", draw_learning_curves, run.history)
+    run.draw("confusion_matrix.png", draw_confusion, labels, probabilities.argmax(2))
+    run.draw("mistakes.png", draw_mistakes, images, labels, probabilities)
+
+
+def draw_tiles(path, tiles, titles=None, heading="", signed=False):
+    """Draw images (N, H, W) in rows of ten, each under its title.
+
+    If signed, zero is white, positive values red and negative ones blue, the same for all tiles.
+    """
+    columns = max(1, min(10, len(tiles)))
+    rows = max(1, -(-len(tiles) // columns))
+    top = 99.5 if signed else 100  # a few strong weights would leave all others pale
+    reach = max(float(np.percentile(np.abs(tiles), top)), 1e-9) if len(tiles) else 1
+    colours = {"cmap": "RdBu_r", "vmin": -reach} if signed else {"cmap": "gray_r", "vmin": 0}
+
+    def draw(axes, figure):
+        figure.suptitle(heading)
+        for axis in axes.flat:
+            axis.axis("off")
+        for i, (axis, tile) in enumerate(zip(axes.flat, tiles, strict=False)):
+            axis.imshow(tile, vmax=reach, interpolation="nearest", **colours)
+            axis.set_title(titles[i] if titles else "", fontsize=9)
+
+    height = 0.9 * len(tiles[0]) / len(tiles[0][0]) + 0.35 * bool(titles) if len(tiles) else 1
+    save_figure(path, (max(4, columns), 0.5 + rows * height), draw, nrows=rows, ncols=columns)
+
+
+def draw_weights(path, weights, shape):
+    """Draw the weights of the first 60 hidden units, (units, H * W), where their pixels are."""
+    heading = "pixels that excite (red) and inhibit (blue) each of the first hidden units"
+    draw_tiles(path, weights[:60].reshape(-1, *shape), heading=heading, signed=True)
+
+
+def draw_learning_curves(path, history):
+    """Draw errors, in percent, and the loss per epoch out of a history (a list of dicts)."""
+    epochs, chosen = [row["epoch"] for row in history], chosen_row(history)["epoch"]
+
+    def draw(axes, figure):
+        from matplotlib.ticker import FuncFormatter
+
+        for axis, what in zip(axes.flat, ("accuracy", "loss"), strict=True):
+            for key in (k for k in history[0] if what in k):
+                style = "--" if key.endswith("lower") else "-"
+                colour = ORANGE if key.startswith("train") else BLUE
+                values = np.array([row[key] for row in history])
+                values = 100 * (1 - values) if what == "accuracy" else values
+                label = key.replace(f"_{what}", "").replace("_", " ")
+                label += ", as learned" if key.startswith("train") else ""
+                axis.plot(epochs, values, style, color=colour, label=label, marker=".")
+            axis.axvline(chosen, color=GREY, linewidth=1, linestyle=":", label="chosen epoch")
+            axis.set(xlabel="epoch", ylabel="misread (%)" if what == "accuracy" else what)
+            axis.set_xlim(0.5, len(epochs) + 0.5)
+            axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+            axis.grid(alpha=0.3, which="both")
+        # Logarithmic, so that late epochs can be told apart; straight below 0.01 %, to show 0.
+        axes[0, 0].set_yscale("symlog", linthresh=0.01, subs=range(2, 10))
+        axes[0, 0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        lowest = min(line.get_ydata().min() for line in axes[0, 0].lines[:-1])
+        axes[0, 0].set_ylim(bottom=0 if lowest < 0.02 else lowest / 2)
+        lines = axes[0, 1].lines
+        figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), edgecolor="none")
+
+    save_figure(path, (9, 4), draw, ncols=2)
+
+
+def draw_confusion(path, labels, readings):
+    """Draw one confusion matrix per head; labels and readings are (heads, N)."""
+    names = ("upper digit", "lower digit") if len(labels) > 1 else ("",)
+
+    def draw(axes, figure):
+        for axis, truth, read, name in zip(axes.flat, labels, readings, names, strict=True):
+            counts = np.zeros((10, 10), int)
+            np.add.at(counts, (truth, read), 1)
+            wrong = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+            np.fill_diagonal(wrong, 0)  # left pale, or the right ones would drown the mistakes
+            shade, darkest = np.sqrt(wrong), max(0.1, np.sqrt(wrong.max()))
+            axis.imshow(shade, cmap="Oranges", vmin=0, vmax=darkest)
+            for i, j in np.argwhere(counts):
+                look = {"weight": "bold" if i == j else "normal", "fontsize": 8}
+                look["color"] = "white" if shade[i, j] > 0.7 * darkest else "black"
+                axis.text(j, i, counts[i, j], ha="center", va="center", **look)
+            axis.set(xticks=range(10), yticks=range(10), ylabel="the digit", title=name)
+            axis.set_xlabel("was read as; the darker, the more of its row")
+
+    save_figure(path, (5.4 * len(labels), 5.8), draw, ncols=len(labels))
+
+
+def draw_mistakes(path, images, labels, probabilities):
+    """Draw the misread images (N, H, W), the 40 surest: what was read, how surely, the truth.
+
+    labels (heads, N), probabilities (heads, N, 10).
+    """
+    readings, sureness = probabilities.argmax(2), probabilities.max(2).prod(0)
+    wrong = np.flatnonzero((readings != labels).any(0))
+    shown = wrong[np.argsort(-sureness[wrong], kind="stable")][:40]
+    words = [[" ".join(map(str, digits[:, i])) for digits in (readings, labels)] for i in shown]
+    titles = [
+        f"read {read}\n{100 * sureness[i]:.0f} %\nis {truth}"
+        for i, (read, truth) in zip(shown, words, strict=True)
+    ]
+    heading = f"{len(wrong):,} of {labels.shape[1]:,} misread"
+    heading += "; the 40 surest" if len(wrong) > 40 else ", the surest first"
+    draw_tiles(path, images[shown], titles, heading if len(wrong) else "nothing misread")
+
+
+def require_display():
+    """Raise UserError unless Matplotlib can open windows here."""
+    with blamed_on("there", "is no display to open a window on"):
+        import matplotlib
+        from matplotlib import pyplot
+
+        pyplot.switch_backend(matplotlib.get_backend())  # loads what it needs
+    if matplotlib.get_backend().lower() in {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}:
+        raise UserError("there is no display to open a window on")
+
+
+def show_pictures(paths):
+    """Open pictures in windows, and wait until they are closed."""
+    from matplotlib import pyplot
+
+    for path in paths:
+        picture = pyplot.imread(path)
+        size = [pixels / 120 for pixels in picture.shape[1::-1]]
+        axes = pyplot.figure(path.stem, figsize=size, dpi=120).add_axes((0, 0, 1, 1))
+        axes.imshow(picture)
+        axes.set_axis_off()
+    pyplot.show()
+
+
+# ----------------------------------------------------------------------------- your own handwriting
+
+# A network reads what looks like the digits it learned from. Those were made so (the authors'
+# description, see Datasets/README.md): a black-and-white digit was scaled, its proportions kept, to
+# fit a box of 20 x 20 pixels, which made the greys, then placed in a field of 28 x 28 with its
+# centre of mass in the middle. normalise() does the same. Two digits, as utils_multiMNIST.py
+# composes them, are two such fields 14 rows apart: a field of 42 x 28 and a box of 34 x 20.
+#
+# MNIST never had to look for its ink: the scans were black and white already, without shadows,
+# pencil or chalk. How find_ink() and fit_paper() tell ink from paper is ours. 1.5 times the median
+# distance from the middle is the standard deviation of normal noise, of which 99.7 % lie within
+# three; the other thresholds are rules of thumb, judged by what they achieve: a thousand test
+# digits, made into photographs of seven kinds, are read within 1 % as well as the originals
+# (tests/test_nnet_cnn.py).
+
+# What cameras and drawing programs write. Not EPS: Pillow would run Ghostscript on it, a program.
+FORMATS = ["PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000"]
+
+
+def read_picture(path):
+    """Read a picture of any size: grey levels (H, W), 0 black to 1 white, H and W at most 320.
+
+    In 320 pixels a digit a sixteenth as wide as the picture still has the 20 of MNIST's box.
+    Raises UserError if it is no picture, damaged, or larger than 60 million pixels, of which Pillow
+    keeps three copies for a while.
+    """
+    from PIL import Image, ImageOps
+
+    with blamed_on(path, "is no picture that can be read"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what matters is an error
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > 6e7:
+                raise UserError(f"{path} is too large ({image.width} x {image.height} pixels)")
+            image.draft("RGB", (320, 320))  # lets JPEG skip what is thrown away below
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):  # 16 bits of grey, which convert() would cut off
+                upright = Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
+            upright = upright.convert("RGBA")
+        upright.thumbnail((320, 320))
+        rgba = np.asarray(upright, np.float32) / 255
+    # As bright as the eye finds red, green and blue (ITU-R BT.601).
+    grey, alpha = rgba[:, :, :3] @ np.float32([0.299, 0.587, 0.114]), rgba[:, :, 3]
+    # Behind transparent parts put white if what is drawn is dark, and black if it is light.
+    paper = 1.0 if (grey * alpha).sum() < 0.5 * alpha.sum() else 0.0
+    return grey * alpha + paper * (1 - alpha)
+
+
+def fit_paper(grey):
+    """Return the paper's brightness (H, W) under a picture (H, W), and how noisy it is.
+
+    The paper, unevenly lit, is taken for a quadratic surface in row and column. The picture's rim
+    shows the paper nearly everywhere; from there it is fitted, and then again from all pixels that
+    agree with the fit, until the ink is left out.
+    """
+    step = max(1, min(grey.shape) // 50)  # some thousand pixels are enough for six numbers
+    rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in grey.shape)
+    powers = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)]  # of row and column
+    few = grey[::step, ::step]
+    terms = [np.outer(rows[::step] ** i, columns[::step] ** j) for i, j in powers]
+    surface = np.stack(terms, axis=2)  # (h, w, 6)
+    rim = np.ones(few.shape, bool)
+    wide = max(1, min(few.shape) // 12)
+    rim[wide:-wide, wide:-wide] = False
+    known, rest = rim, few - np.median(few[rim])
+    for turn in range(8):
+        noise = 1.5 * np.median(np.abs(rest[known])) + 0.01
+        known = (np.abs(rest) < 3 * noise) & (rim if turn < 4 else True)
+        count = 3 if turn < 4 else 6  # slopes first: a rim says little of curvature
+        weights = np.linalg.lstsq(surface[known][:, :count], few[known], rcond=None)[0]
+        rest = few - surface[:, :, :count] @ weights
+    whole = (np.outer(rows**i, columns**j) for i, j in powers)
+    return sum(w * term for w, term in zip(weights, whole, strict=True)), noise
+
+
+def find_ink(grey):
+    """Separate ink from paper: (H, W) grey levels -> (H, W) ink, 0 paper to 1 ink; None if blank.
+
+    Ink is what differs from the paper by more than noise, darker or lighter, whichever is more. A
+    page where nothing differs by a tenth of the way from black to white is blank. What differs as
+    much as the upper quarter of the ink does is 1, what differs by less than 15 % of that is paper.
+    """
+    paper, noise = fit_paper(grey)
+    rest = grey - paper
+    ink = rest if (rest * rest * rest).sum() > 0 else -rest  # cubes: strong differences decide
+    strong = ink[ink > max(3 * noise, 0.1)]
+    if strong.size == 0:
+        return None
+    strongest = np.percentile(strong, 75)
+    return np.where(ink > max(0.15 * strongest, 3 * noise), np.clip(ink / strongest, 0, 1), 0)
+
+
+def normalise(grey, height=28):
+    """Grey levels (H, W) -> MNIST's own form, float32 (height, 28), ink 1 on 0; None if blank.
+
+    MNIST's procedure (Datasets/README.md): the ink's bounding box is scaled to fit 20 columns and
+    height - 8 rows, its proportions kept, then moved so that its centre of mass is in the middle,
+    or as near to it as no ink is cut off. Of two digits, height 42, the box is in the middle rows.
+    """
+    from PIL import Image
+    from scipy import ndimage
+
+    ink = find_ink(grey)
+    if ink is None:
+        return None
+    parts, count = ndimage.label(ink > 0, np.ones((3, 3)))
+    sizes = ndimage.sum_labels(ink, parts, range(1, count + 1))
+    ink = ink * np.isin(parts, 1 + np.flatnonzero(sizes > 0.02 * sizes.sum()))  # dust is no digit
+    if not (ink > 0.3).any():  # nothing but dust
+        return None
+    box = ink[ndimage.find_objects((ink > 0.3).astype(int))[0]]  # 0.3: without blurred edges
+    scale = min((height - 8) / box.shape[0], 20 / box.shape[1])
+    size = [max(1, round(scale * n)) for n in box.shape[::-1]]  # Pillow wants (columns, rows)
+    small = np.asarray(Image.fromarray(box.astype(np.float32)).resize(size, Image.Resampling.BOX))
+    row, column = ndimage.center_of_mass(small)
+    if height > 28:  # two digits have their places, whichever of them has more ink
+        row = (len(small) - 1) / 2
+    top = np.clip(height // 2 - round(row), 0, height - len(small))
+    left = np.clip(14 - round(column), 0, 28 - len(small[0]))
+    field = np.zeros((height, 28), np.float32)
+    field[top : top + len(small), left : left + len(small[0])] = small
+    return field
+
+
+def read_pictures(args, classify, height=28):
+    """Read the pictures args.predict, print a line for each, and return [(path, digits), ...].
+
+    classify(digits) takes float32 (N, height, 28) and gives probabilities (heads, N, 10). A picture
+    without ink has no digits. With --show or --output-dir readings.png is drawn. Raises
+    UserError at the end if a picture could not be read; the others have been answered by then.
+    """
+    answers, drawn, problems = [], [], []
+    for path in args.predict:
+        try:
+            grey = read_picture(path)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        digit = normalise(grey, height)
+        if digit is None:
+            print(f"{path}: blank, no ink found")
+            answers.append((path, ()))
+            continue
+        chances = classify(digit[None])[:, 0]  # (heads, 10)
+        sure = ", ".join(f"{100 * chance:.1f}%" for chance in chances.max(1))
+        digits = chances.argmax(1).tolist()
+        print(f"{path}: {' '.join(map(str, digits))} ({sure})")
+        answers.append((path, tuple(digits)))
+        drawn.append((path, grey, digit, chances))
+    if drawn and not args.no_plots and (args.show or "output_dir" in args.typed):
+        args.output_dir.mkdir(parents=True, exist_ok=True)
+        names, greys, digits, chances = zip(*drawn[:20], strict=True)  # more could not be read
+        picture = args.output_dir / "readings.png"
+        draw_readings(picture, names, greys, digits, np.stack(chances, axis=1))
+        if args.show:
+            show_pictures([picture])
+    if problems:
+        more = f"; and {len(problems) - 5} pictures more" if len(problems) > 5 else ""
+        raise UserError("; ".join(problems[:5]) + more)
+    return answers
+
+
+def draw_readings(path, names, originals, digits, probabilities):
+    """Draw for each picture: the original, what the network was shown, the ten probabilities.
+
+    names are the pictures' files, originals their grey levels (H, W) of any sizes, digits
+    (N, H, W), probabilities (heads, N, 10).
+    """
+    titles = ("sure of the upper, %", "of the lower, %") if len(probabilities) > 1 else ("sure, %",)
+
+    def draw(axes, figure):
+        for i, (first, second, *heads) in enumerate(axes):
+            first.imshow(originals[i], cmap="gray", vmin=0, vmax=1)
+            name = printable(Path(names[i]).name[-30:])
+            first.set_title(name, fontsize=9, parse_math=False)
+            second.imshow(digits[i], cmap="gray_r", vmin=0, vmax=1)
+            for axis in (first, second):
+                axis.set(xticks=[], yticks=[])
+                axis.spines[:].set(visible=True, color=GREY)
+            for axis, chances in zip(heads, probabilities[:, i], strict=True):
+                bars = axis.bar(range(10), 100 * chances, color=GREY)
+                bars[chances.argmax()].set_color(ORANGE)
+                axis.set(xticks=range(10), ylim=(0, 100))
+        for axis, title in zip(axes[0, 1:], ("as the network sees it", *titles), strict=True):
+            axis.set_title(title, fontsize=9)
+
+    rows, columns = len(digits), 2 + len(probabilities)
+    save_figure(path, (2.6 * columns, 2 * rows), draw, nrows=rows, ncols=columns)
+
+
+def drawing_pad(classify):
+    """Open a window to draw a digit in; classify: (1, 28, 28) -> probabilities (1, 1, 10).
+
+    Returns Matplotlib's figure and the button that clears it, which must be kept while it is open.
+    """
+    from matplotlib import pyplot
+    from matplotlib.widgets import Button
+
+    figure, (pad, seen, bars) = pyplot.subplots(1, 3, figsize=(11, 4.2))
+    figure.subplots_adjust(left=0.03, right=0.98, bottom=0.2, wspace=0.15)
+    ink = np.zeros((280, 280), np.float32)  # ten times the size of the network's picture
+    rows, columns = np.ogrid[:280, :280]
+    sheet = pad.imshow(ink, cmap="gray_r", vmin=0, vmax=1)
+    view = seen.imshow(np.zeros((28, 28)), cmap="gray_r", vmin=0, vmax=1)
+    chances = bars.bar(range(10), np.zeros(10), color=BLUE)
+    pad.set(title="draw a digit here", xticks=[], yticks=[])
+    seen.set(title="what the network sees", xticks=[], yticks=[])
+    bars.set(title="how sure it is (%)", ylim=(0, 100), xticks=range(10))
+    last = []  # where the pen was, while it is down
+
+    def show():
+        digit = normalise(1 - ink)  # None as long as nothing is drawn
+        heights = np.zeros(10) if digit is None else 100 * classify(digit[None])[0, 0]
+        for bar, height in zip(chances, heights, strict=True):
+            bar.set_height(height)
+        sheet.set_data(ink)
+        view.set_data(np.zeros((28, 28)) if digit is None else digit)
+        figure.canvas.draw_idle()
+
+    def move(event):
+        if event.button != 1 or event.inaxes is not pad:
+            last.clear()
+            return
+        here = np.array([event.ydata, event.xdata])
+        for share in np.linspace(0, 1, 20) if last else [1]:  # a mouse moves in jumps
+            row, column = share * here + (1 - share) * (last[0] if last else here)
+            ink[(rows - row) ** 2 + (columns - column) ** 2 < 11**2] = 1  # a pen of 2 pixels of 28
+        last[:] = [here]
+        show()
+
+    def clear(event):
+        ink[:] = 0
+        show()
+
+    for name in ("button_press_event", "motion_notify_event"):
+        figure.canvas.mpl_connect(name, move)
+    figure.canvas.mpl_connect("button_release_event", lambda event: last.clear())
+    button = Button(figure.add_axes((0.1, 0.04, 0.12, 0.09)), "clear")
+    button.on_clicked(clear)
+    return figure, button
+
+
+def draw_and_read(classify):
+    """Read what the user draws, until the window is closed."""
+    from matplotlib import pyplot
+
+    require_display()
+    pad = drawing_pad(classify)
+    pyplot.show()
+    return pad

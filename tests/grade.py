@@ -4,10 +4,11 @@
 
 Each DIR holds somebody's neural_nets.py, train_utils.py, nnet_fc.py, nnet_cnn.py, mlp.py, conv.py,
 or some of them. What one of them does (hang, crash, delete files) costs that one its points and no
-more. `python -m pytest --submission DIR` shows everything about one of them.
+more. `python -m pytest --submission=DIR` shows everything about one of them.
 """
 
 import argparse
+import contextlib
 import csv
 import os
 import sys
@@ -50,15 +51,17 @@ def grade_one(folder):
 
 def main(argv=None):
     args = parse_arguments(argv)
-    stream = args.csv.open("w", newline="", encoding="utf-8") if args.csv else sys.stdout
-    with stream, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        table = csv.DictWriter(stream, report.COLUMNS)
+    stream = contextlib.nullcontext(sys.stdout)  # which stays open
+    if args.csv:
+        stream = args.csv.open("w", newline="", encoding="utf-8")
+    with stream as file, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        table = csv.DictWriter(file, report.COLUMNS)
         table.writeheader()
         rows = pool.map(grade_one, args.folders)
         try:
             for row in tqdm(rows, total=len(args.folders), unit="submission", disable=None):
                 table.writerow(row)
-                stream.flush()
+                file.flush()
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             sys.stderr.write("\ngrade.py: interrupted; the rows so far are written\n")

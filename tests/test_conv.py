@@ -1,14 +1,14 @@
 """conv.py: the two-headed convolutional network, and the script as its users run it."""
 
-import numpy as np
-import pytest
-import torch
-from PIL import Image
-
 import conv
 import utils_multiMNIST
 from tests.conftest import RUN_FILES, visible_files
 from utils import DATASETS
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
 
 
 def test_the_shapes_are_those_of_the_comments():
@@ -25,16 +25,19 @@ def test_the_shapes_are_those_of_the_comments():
         conv.CNN(784)
 
 
+@pytest.mark.slow
 def test_a_run_learns_both_digits_writes_its_files_and_reads_a_picture(
-    small_mnist, tmp_path, as_program
+    small_mnist, tmp_path, as_program, monkeypatch
 ):
+    monkeypatch.setitem(utils_multiMNIST.COUNTS, True, (5000, 500))
     options = ["--data-dir", small_mnist, "--output-dir", tmp_path]
     metrics = conv.main([*map(str, options), "--epochs", "2", "--batch-size", "20", "--quiet"])
-    assert visible_files(tmp_path) == RUN_FILES | {"filters.png", "activations.png"}
+    figures = {"filters.png", "activations.png", "hardest_pairs.png"}
+    assert visible_files(tmp_path) == RUN_FILES | figures
     assert min(metrics["test_accuracy"]) > 0.5 and metrics["script"] == "conv"
-    picture = utils_multiMNIST.get_data(small_mnist, True)[2][0, 0]
+    image = utils_multiMNIST.get_data(small_mnist, True)[2][0, 0]
     plate = tmp_path / "plate.png"
-    Image.fromarray((255 - 255 * picture).astype("uint8")).resize((280, 420)).save(plate)
+    Image.fromarray((255 - 255 * image).astype("uint8")).resize((280, 420)).save(plate)
     status, out, errors = as_program(conv.main, "conv.py", *options, "--predict", plate)
     assert (status, errors) == (0, "")
     name, _, rest = out.rpartition(": ")
@@ -46,10 +49,10 @@ def test_a_run_learns_both_digits_writes_its_files_and_reads_a_picture(
 def test_one_epoch_reads_97_percent_of_either_digit_and_photographs_nearly_as_well(tmp_path):
     metrics = conv.main(["--epochs", "1", "--output-dir", str(tmp_path), "--quiet"])
     assert min(metrics["test_accuracy"]) >= 0.97
-    *_, pictures, labels = utils_multiMNIST.get_data(DATASETS, True)
+    *_, images, labels = utils_multiMNIST.get_data(DATASETS, True)
     paths = [tmp_path / f"{i:03}.png" for i in range(500)]
-    for path, picture in zip(paths, pictures[:500, 0], strict=True):
-        ink = Image.fromarray((255 * picture).astype("uint8")).resize((112, 168))
+    for path, image in zip(paths, images[:500, 0], strict=True):
+        ink = Image.fromarray((255 * image).astype("uint8")).resize((112, 168))
         page = Image.new("L", (200, 260), 250)
         page.paste(30, (50, 60), ink)
         page.save(path)

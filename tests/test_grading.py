@@ -9,23 +9,29 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
-import numpy as np
-import pytest
-import torch
-
-from tests import command_line, grade
+from tests import grade
 from tests.conftest import ROOT
 from tests.grading import judge, plugin, report, supervisor
 from tests.grading.supervisor import EXERCISES, Result
 from tests.submissions import hostile, right, wrong_models, wrong_networks, wrong_training
 from tests.submissions.edits import write
 
+import numpy as np
+import pytest
+import torch
+
 RIGHT = right.RIGHT
 WRONG = wrong_networks.WRONG + wrong_training.WRONG + wrong_models.WRONG
 FULL = 100
 # One of each exercise for the quick tests.
-SAMPLE = ["hidden_after_output", "second_head_first_labels", "fc_labels_not_shuffled",
-          "cnn_functional_dropout", "mlp_same_columns", "conv_softmax"]  # fmt: skip
+SAMPLE = [
+    "hidden_after_output",
+    "second_head_first_labels",
+    "fc_labels_not_shuffled",
+    "cnn_functional_dropout",
+    "mlp_same_columns",
+    "conv_softmax",
+]
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +70,19 @@ def test_there_are_enough_fixtures():
     assert len({right.name for right in RIGHT}) == len(RIGHT) >= 15
 
 
-@pytest.mark.parametrize("wrong", named(w for w in WRONG if w.name in SAMPLE))
-def test_wrong_sample(tmp_path, worker, wrong):
-    check_wrong(tmp_path, worker, wrong)
+@pytest.mark.slow
+def test_each_exercise_gets_the_words_for_its_own_mistake(tmp_path, worker):
+    """Six mistakes in one submission, one in each exercise: none of them hides another."""
+    mistakes = [wrong for wrong in WRONG if wrong.name in SAMPLE]
+    for wrong in mistakes:
+        write(tmp_path / wrong.name, wrong.edits, wrong.base, wrong.module)
+        file = f"{wrong.module}.py"
+        (tmp_path / file).write_bytes((tmp_path / wrong.name / file).read_bytes())
+    results = list(supervisor.grade(tmp_path, worker=worker))
+    assert {wrong.module for wrong in mistakes} == set(EXERCISES)
+    for wrong in mistakes:
+        lost = [r.message for r in results if r.exercise == wrong.module and not r.passed]
+        assert any(wrong.says in message for message in lost), (wrong.name, lost)
 
 
 @pytest.mark.slow
@@ -81,8 +97,8 @@ def test_right(tmp_path, worker, right):
     check_right(write(tmp_path, right.edits, right.base, right.module), worker)
 
 
-@pytest.mark.parametrize("base", ["course", "tidy"])
-def test_right_sample(tmp_path, worker, base):
+@pytest.mark.parametrize("base", ["course", pytest.param("tidy", marks=pytest.mark.slow)])
+def test_the_bases_of_all_fixtures_are_right(tmp_path, worker, base):
     check_right(write(tmp_path, [], base), worker)
 
 
@@ -128,53 +144,63 @@ def test_what_is_lent_and_what_is_remarked(tmp_path, worker):
 # ----------------------------------------------------------------------- the command lines
 
 
-def test_pytest_grades_one_submission(tmp_path):
-    """The spaced option of the README, and a conftest.py and settings that must not count."""
-    climbing = ("self.biases - self.learning_rate", "self.biases + self.learning_rate")
-    write(tmp_path / "full", [climbing], module="neural_nets")
-    alice = tmp_path / "alice"
-    alice.mkdir()
-    (alice / "neural_nets.py").write_bytes((tmp_path / "full/neural_nets.py").read_bytes())
+# The submission whose grade tests/README.md shows, by what is wrong in it.
+ALICE = {
+    "neural_nets": [("self.biases - self.learning_rate", "self.biases + self.learning_rate")],
+    "train_utils": [("F.cross_entropy(out2, y[1])", "F.cross_entropy(out2, y[0])")],
+    "nnet_fc": [],
+    "mlp": [("F.relu(self.hidden(xf))", "self.hidden(xf)")],
+    "conv": [("x = self.dropout(x)", "x = F.dropout(x, p=0.5)")],
+}
+
+
+def write_alice(folder):
+    folder.mkdir()
+    for module, edits in ALICE.items():
+        whole = write(folder.with_name("whole"), edits, module=module) / f"{module}.py"
+        (folder / whole.name).write_bytes(whole.read_bytes())
+    return folder
+
+
+def printed_in_readme(first):
+    """The lines of the block of tests/README.md that begins with a line of this start."""
+    blocks = (ROOT / "tests/README.md").read_text(encoding="utf-8").split("```\n")[1::2]
+    (block,) = (block for block in blocks if block.startswith(first))
+    return block.splitlines()
+
+
+def test_pytest_prints_the_grade_that_the_readme_shows(tmp_path):
+    """And Gradescope's file; a conftest.py and settings of the submission do not count."""
+    alice = write_alice(tmp_path / "alice")
     (alice / "conftest.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n", encoding="utf-8")
     (alice / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n", encoding="utf-8")
     file = tmp_path / "results.json"
     file.write_text("from an earlier run", encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--submission",
-        str(alice),
-        "--gradescope",
-        str(file),
-    ]
+    options = [f"--submission={alice}", f"--gradescope={file}"]
+    command = [sys.executable, "-m", "pytest", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "mlp          not submitted" in done.stdout
-    assert "neural_nets   24 of  30  the sign of the bias gradient is wrong" in done.stdout
-    assert done.stdout.splitlines()[-2].startswith("total         24 of  30")  # the grade is last
+    heading, *grade = printed_in_readme("=====")
+    assert "grades of ../submissions/alice" in heading
+    output = done.stdout.splitlines()
+    assert output[-1 - len(grade) : -1] == grade  # the grade is last, before pytest's own line
     assert not (tmp_path / "ran").exists()
     results = json.loads(file.read_text(encoding="utf-8"))
-    assert results["score"] == 24 == sum(test["score"] for test in results["tests"])
+    assert results["score"] == 75 == sum(test["score"] for test in results["tests"])
     assert sum(test["max_score"] for test in results["tests"]) == FULL
     assert {"name", "score", "max_score", "output", "visibility"} <= set(results["tests"][0])
     assert {"status": "failed"}.items() <= results["tests"][9].items()
-    assert results["tests"][-1]["name"] == "conv: not submitted"
+    assert "nnet_cnn: not submitted" in {test["name"] for test in results["tests"]}
 
 
-def test_arguments_are_joined_only_where_they_must():
-    spaced = ["-q", "--submission", "DIR", "--gradescope", "f.json", "-k", "mlp"]
-    assert command_line.joined(spaced) == [
-        "-q", "--submission=DIR", "--gradescope=f.json", "-k", "mlp"]  # fmt: skip
-    assert command_line.joined(["--submission"]) == ["--submission"]
-    assert command_line.joined(["--submission=DIR", "x"]) == ["--submission=DIR", "x"]
-
-
-@pytest.mark.parametrize("options, words", [
-    (["--gradescope=x.json"], "--gradescope needs --submission"),
-    (["--submission=/no/such/folder"], "there is no such folder"),
-    (["--submission=."], "none of neural_nets.py"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--gradescope=x.json"], "--gradescope needs --submission"),
+        (["--submission=/no/such/folder"], "there is no such folder"),
+        (["--submission=."], "none of neural_nets.py"),
+    ],
+)
 def test_bad_options_get_one_line(tmp_path, monkeypatch, options, words):
     monkeypatch.chdir(tmp_path)
     chosen = dict(option.removeprefix("--").split("=") for option in options)
@@ -197,6 +223,19 @@ def test_one_thread_at_a_time_parses_the_contract(monkeypatch):
         patch.setattr(supervisor.ast, "parse", slowly)
         first, second = pool.map(lambda _: supervisor.contract(), range(2))
     assert first == second and not together
+
+
+@pytest.mark.slow
+def test_the_table_of_many_is_the_one_that_the_readme_shows(tmp_path, monkeypatch, capsys):
+    write_alice(tmp_path / "alice")
+    write(tmp_path / "bob", [])
+    monkeypatch.chdir(tmp_path)
+    assert grade.main(["alice", "bob"]) == 0
+    heading, *rows = capsys.readouterr().out.splitlines()
+    shown, *shown_rows = printed_in_readme("submission,")
+    assert heading == shown
+    for row, words in zip(rows, shown_rows, strict=True):
+        assert f"../submissions/{row}".startswith(words.removesuffix('..."'))
 
 
 @pytest.mark.slow
@@ -223,10 +262,13 @@ def test_grade_many(tmp_path):
     assert rows[1]["possible"] == str(FULL)
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["nowhere"], "nowhere is not a folder"),
-    ([".", "--csv", "no/such/folder/grades.csv"], "there is no folder"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["nowhere"], "nowhere is not a folder"),
+        ([".", "--csv", "no/such/folder/grades.csv"], "there is no folder"),
+    ],
+)
 def test_bad_arguments_of_grade(tmp_path, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stop:
@@ -307,12 +349,20 @@ def test_a_known_mistake_explains_all_numbers():
 
 
 def test_points_count_only_what_was_submitted():
-    results = [Result("mlp", "test_a", "a", 3, True), Result("mlp", "test_b", "b", 2, False, "why"),
-               Result("conv", "test_a", "a", 4, None)]  # fmt: skip
+    results = [
+        Result("mlp", "test_a", "a", 3, True),
+        Result("mlp", "test_b", "b", 2, False, "why"),
+        Result("conv", "test_a", "a", 4, None),
+    ]
     assert report.points(results) == (3, 5)
     assert report.row("x", results) == {
-        "submission": "x", **dict.fromkeys(EXERCISES, ""), "mlp": 3, "total": 3, "possible": 5,
-        "first_mistake": "mlp: why"}  # fmt: skip
+        "submission": "x",
+        **dict.fromkeys(EXERCISES, ""),
+        "mlp": 3,
+        "total": 3,
+        "possible": 5,
+        "first_mistake": "mlp: why",
+    }
 
 
 def test_the_contract_has_its_points():

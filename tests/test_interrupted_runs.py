@@ -1,7 +1,7 @@
 """Runs that are killed, interrupted or out of disk, and resumed: the same bits in the end.
 
-The children are real programs that get real signals. Most of it is slow; the quick suite kills the
-script that starts fastest, neural_nets.py, at each of its worst moments.
+The children are real programs that get real signals. Most of it is slow; the quick suite does the
+worst to the script that starts fastest, neural_nets.py.
 """
 
 import csv
@@ -13,42 +13,48 @@ import signal
 import subprocess
 import sys
 import time
-
-import numpy as np
-import pytest
-import torch
+import types
 
 import conv
 import mlp
 import neural_nets
 import nnet_cnn
 import nnet_fc
-import train_utils
 import utils
 from tests.conftest import ROOT, run_script, visible_files
 
-SCRIPTS = {  # the options of a run of a few seconds, and more than one epoch's worth of state
-    "neural_nets.py": ["--hidden", "60", "40", "--epochs", "8"],
-    "nnet_fc.py": ["--augment", "--epochs", "6"],
+import numpy as np
+import pytest
+import torch
+
+SLOW = pytest.mark.slow
+SCRIPTS = {  # the options of a run of a few seconds; together they have every kind of state
+    "neural_nets.py": ["--hidden", "60", "40", "--epochs", "20"],
+    "nnet_fc.py": ["--augment", "--adversarial", "1", "--averaging", "0.9", "--epochs", "6"],
     "nnet_cnn.py": ["--epochs", "5"],
     "mlp.py": ["--hidden", "40", "--epochs", "6"],
     "conv.py": ["--epochs", "4"],
 }
+EVERY = ["neural_nets.py", *(pytest.param(name, marks=SLOW) for name in list(SCRIPTS)[1:])]
+NEEDS_FULL = pytest.mark.skipif(
+    not os.path.exists("/dev/full"), reason="needs the device /dev/full of Linux"
+)
 
 
 def options(script, data, folder, *more):
-    argv = ["--data-dir", data, "--output-dir", folder, "--batch-size", 20, *SCRIPTS[script], *more]
-    return [str(option) for option in argv]
+    argv = ["--data-dir", data, "--output-dir", folder, "--batch-size", 20, *SCRIPTS[script]]
+    return [str(option) for option in (*argv, "--quiet", "--no-plots", *more)]
 
 
 def start(script, data, folder, *more):
     """Start a script in the background."""
-    command = [sys.executable, str(ROOT / script), *options(script, data, folder, *more)]
+    argv = [option for option in options(script, data, folder, *more) if option != "--quiet"]
+    command = [sys.executable, str(ROOT / script), *argv]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def outcome(folder):
-    """All that a run ends with, except times: weights, history, metrics."""
+    """All that a run ends with, except times: weights, history, metrics, names of files."""
     metrics = json.loads((folder / "metrics.json").read_text())
     for timed in ("seconds", "examples_per_second"):
         del metrics[timed]
@@ -58,187 +64,251 @@ def outcome(folder):
     else:
         weights = torch.load(folder / "model.pt", weights_only=True)
     content = {name: np.asarray(value).tobytes() for name, value in weights.items()}
-    return metrics, [{**row, "seconds": 0} for row in rows], content
-
-
-def resume_to_the_end(script, data, folder):
-    """Resume a run that was ended anyhow, or start it anew if it had no checkpoint yet."""
-    checkpoints = [path for path in visible_files(folder) if path.startswith("checkpoint.")]
-    more = ["--resume"] if checkpoints else []
-    done = run_script(script, *options(script, data, folder, *more))
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_killed_at_random_moments_it_ends_with_the_same_bits(script, small_mnist, tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    begun = time.monotonic()
-    assert run_script(script, *options(script, small_mnist, whole)).returncode == 0
-    duration = time.monotonic() - begun
-    kills, chance = 0, random.Random(0)
-    while kills < 6:
-        more = ["--resume"] if list(killed.glob("checkpoint.*")) else []
-        child = start(script, small_mnist, killed, *more)
-        time.sleep(chance.uniform(0.2, 1.0) * duration)
-        child.kill()
-        child.communicate()
-        if child.returncode == 0:  # it was done before: from the start once more
-            assert outcome(killed) == outcome(whole)
-            shutil.rmtree(killed)
-        else:
-            kills += 1
-    resume_to_the_end(script, small_mnist, killed)
-    assert outcome(killed) == outcome(whole)
-    assert visible_files(killed) == visible_files(whole)
-    assert [p.name for p in killed.iterdir() if "unfinished" in p.name] == []
-
-
-# The child kills itself at the n-th time that a finished file is moved to its place (or would be).
-KILL_AT = """
-import os, pathlib, runpy, signal, sys
-moves, replace = [], pathlib.Path.replace
-def kill_or_replace(self, target):
-    moves.append(target)
-    if len(moves) == {number} + 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return replace(self, target)
-pathlib.Path.replace = kill_or_replace
-sys.argv = {argv!r}
-runpy.run_path({script!r}, run_name="__main__")
-"""
-
-
-def kill_at_move(script, number, argv):
-    code = KILL_AT.format(number=number, argv=[script, *argv], script=str(ROOT / script))
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode
+    files = {path.name for path in folder.iterdir()} - {".lock"}  # unfinished ones, too
+    return metrics, [{**row, "seconds": 0} for row in rows], content, files
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(small_mnist, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whole")
-    done = run_script("neural_nets.py", *options("neural_nets.py", small_mnist, folder))
-    assert done.returncode == 0
-    return folder
+    """A function script -> (outcome, seconds) of its run in one go."""
+    known = {}
+
+    def whole(script):
+        if script not in known:
+            folder, begun = tmp_path_factory.mktemp("whole"), time.monotonic()
+            assert run_script(script, *options(script, small_mnist, folder)).returncode == 0
+            known[script] = outcome(folder), time.monotonic() - begun
+        return known[script]
+
+    return whole
 
 
-SLOW = pytest.mark.slow
+def resume_to_the_end(script, data, folder):
+    """Resume a run that was ended anyhow, or start it anew if it had no checkpoint yet."""
+    more = ["--resume"] if (folder / "checkpoint.npz").exists() else []
+    done = run_script(script, *options(script, data, folder, *more))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# -------------------------------------------------------------------------------------- killed
+
+
+@SLOW
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_killed_at_random_moments_it_ends_with_the_same_bits(
+    script, small_mnist, tmp_path, uninterrupted
+):
+    (wanted, duration), folder = uninterrupted(script), tmp_path / "killed"
+    kills, chance = 0, random.Random(0)
+    while kills < 6:
+        more = ["--resume"] if (folder / "checkpoint.npz").exists() else []
+        child = start(script, small_mnist, folder, *more)
+        time.sleep(chance.uniform(0.2, 1.0) * duration)
+        child.kill()
+        child.communicate()
+        if child.returncode == 0:  # it was done before: from the start once more
+            assert outcome(folder) == wanted
+            shutil.rmtree(folder)
+        else:
+            kills += 1
+    resume_to_the_end(script, small_mnist, folder)
+    assert outcome(folder) == wanted
+
+
+# The child kills itself right before or right after the n-th time that a file is moved to its
+# place in the run's folder.
+KILL_AT = """
+import os, runpy, signal, sys
+moves, replace = [], os.replace
+def kill_or_replace(source, target):
+    if str(target).startswith({folder!r}):
+        moves.append(target)
+    after = replace(source, target) if {after} else None
+    if len(moves) == {number} + 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return after if {after} else replace(source, target)
+os.replace = kill_or_replace
+sys.argv = {argv!r}
+runpy.run_path({script!r}, run_name="__main__")
+"""
+MOVED = ["checkpoint.npz"] * 3 + ["model.npz", "history.csv", "metrics.json"]
+MOVED += [f"{name}.png" for name in ("learning_curves", "confusion_matrix", "mistakes")]
+MOVED += ["weights.png", "adversarial.png"]
+QUICK_MOVES = [(0, False), (1, True)]
 
 
 @pytest.mark.parametrize(
-    "number", [0, *(pytest.param(n, marks=SLOW) for n in (3, 7, 8, 11, 12, 14, 15))]
+    "number, after",
+    [
+        pytest.param(n, after, marks=[] if (n, after) in QUICK_MOVES else SLOW)
+        for n in range(len(MOVED))
+        for after in (False, True)
+    ],
 )
-def test_killed_while_a_file_is_written_it_ends_with_the_same_bits(
-    number, small_mnist, tmp_path, uninterrupted
+def test_killed_while_a_file_is_moved_it_ends_with_the_same_bits(
+    number, after, small_mnist, tmp_path, uninterrupted_short
 ):
-    """Moves 0 to 7 are those of the checkpoints, then come the pictures, then all results."""
-    argv = options("neural_nets.py", small_mnist, tmp_path)
-    assert kill_at_move("neural_nets.py", number, argv) == -signal.SIGKILL
-    if number == 0:
-        assert visible_files(tmp_path) == set()
-    resume_to_the_end("neural_nets.py", small_mnist, tmp_path)
-    assert outcome(tmp_path) == outcome(uninterrupted)
-    assert visible_files(tmp_path) == visible_files(uninterrupted)
+    script, folder = "neural_nets.py", str(tmp_path)
+    argv = [script, *options(script, small_mnist, folder, "--epochs", 3)]
+    if number >= MOVED.index("learning_curves.png"):
+        argv.remove("--no-plots")
+    code = KILL_AT.format(
+        number=number, after=after, argv=argv, folder=folder, script=str(ROOT / script)
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    assert visible_files(tmp_path) == set(MOVED[: number + after])
+    more = ["--resume"] if visible_files(tmp_path) else []
+    assert run_script(script, *argv[1:], *more).returncode == 0
+    *found, files = outcome(tmp_path)
+    assert found == list(uninterrupted_short[:-1])
+    assert files == set(MOVED if "--no-plots" not in argv else MOVED[:6])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("times", [1, 2, 5])
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_ctrl_c_once_or_more_often_says_how_to_go_on(script, times, small_mnist, tmp_path):
-    child = start(script, small_mnist, tmp_path, "--epochs", "100000")
+@pytest.fixture(scope="module")
+def uninterrupted_short(small_mnist, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("short")
+    argv = options("neural_nets.py", small_mnist, folder, "--epochs", 3)
+    neural_nets.main(argv)
+    return outcome(folder)
+
+
+# --------------------------------------------------------------------------------- interrupted
+
+
+@pytest.mark.parametrize("script", EVERY)
+@pytest.mark.parametrize(
+    "number, times",
+    [
+        pytest.param(signal.SIGINT, 1, marks=SLOW),
+        pytest.param(signal.SIGINT, 2, marks=SLOW),
+        (signal.SIGINT, 5),
+        pytest.param(signal.SIGTERM, 1, marks=SLOW),
+    ],
+)
+def test_ctrl_c_once_or_more_often_says_how_to_go_on(
+    script, number, times, small_mnist, tmp_path, uninterrupted
+):
+    child = start(script, small_mnist, tmp_path)
     while not child.stdout.readline().startswith("epoch"):
         assert child.poll() is None
     for _ in range(times):
-        child.send_signal(signal.SIGINT)
+        child.send_signal(number)
         time.sleep(0.002)
     _, errors = child.communicate(timeout=60)
-    assert child.returncode == 130
+    assert child.returncode in (128 + number, -number)  # which a shell calls the same
     words = "stopped; the same command with --resume goes on after epoch "
-    assert errors.startswith(f"{script}: {words}")
-    assert errors.count("\n") == 1
-    assert run_script(script, *options(script, small_mnist, tmp_path, "--resume")).returncode == 2
+    assert errors.startswith(f"{script}: {words}") and errors.count("\n") == 1
+    resume_to_the_end(script, small_mnist, tmp_path)
+    assert outcome(tmp_path) == uninterrupted(script)[0]
+
+
+@pytest.mark.parametrize("script", [neural_nets, nnet_fc])
+@pytest.mark.parametrize("place", ["probabilities_of", "draw_learning_curves"])
+def test_ctrl_c_after_the_last_epoch_says_how_to_go_on(
+    script, place, small_mnist, tmp_path, as_program, monkeypatch
+):
+    """While the test set is read, and while pictures are drawn: then the figures are there."""
+    owner = utils if place == "draw_learning_curves" else script
+    if place == "probabilities_of" and script is nnet_fc:
+        owner = script.train_utils
+    monkeypatch.setattr(owner, place, lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    argv = ["--data-dir", small_mnist, "--output-dir", tmp_path, "--hidden", 5, "--epochs", 1]
+    status, _, errors = as_program(script.main, "x.py", *argv, "--quiet")
+    assert status == 130
+    assert errors == "x.py: stopped; the same command with --resume goes on after epoch 1\n"
+    assert (tmp_path / "metrics.json").exists() is (place == "draw_learning_curves")
+
+
+def test_ctrl_c_while_a_checkpoint_is_read_says_that_it_is_there(
+    small_mnist, tmp_path, as_program, monkeypatch
+):
+    argv = ["--data-dir", small_mnist, "--output-dir", tmp_path, "--hidden", 5, "--epochs", 1]
+    neural_nets.main([str(option) for option in (*argv, "--quiet", "--no-plots")])
+    monkeypatch.setattr(utils, "read_arrays", lambda path: signal.raise_signal(signal.SIGINT))
+    status, _, errors = as_program(neural_nets.main, "x.py", *argv, "--quiet", "--resume")
+    assert status == 130
+    assert "--resume goes on" in errors and "nothing to resume" not in errors
+
+
+# ------------------------------------------------------------------------------------ no space
 
 
 def full_disk(path):
     """Make a file's unfinished form a door to /dev/full, which refuses every byte."""
+    path.parent.mkdir(exist_ok=True)
     os.symlink("/dev/full", path.with_name(f".{path.name}.unfinished"))
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device /dev/full of Linux")
-@pytest.mark.parametrize("script", ["neural_nets.py", pytest.param("nnet_fc.py", marks=SLOW)])
-def test_a_full_disk_is_said_and_can_be_resumed_from(script, small_mnist, tmp_path):
-    ending = "npz" if script == "neural_nets.py" else "pt"
-    full_disk(tmp_path / f"checkpoint.{ending}")
+@NEEDS_FULL
+@pytest.mark.parametrize("file", ["checkpoint.npz", pytest.param("model", marks=SLOW)])
+@pytest.mark.parametrize("script", EVERY)
+def test_a_full_disk_is_said_and_can_be_resumed_from(
+    script, file, small_mnist, tmp_path, uninterrupted
+):
+    if file == "model":
+        file = "model.npz" if script == "neural_nets.py" else "model.pt"
+    full_disk(tmp_path / file)
     done = run_script(script, *options(script, small_mnist, tmp_path))
     assert done.returncode == 2 and "No space left on device" in done.stderr
     assert done.stderr.startswith(f"{script}: error: ") and done.stderr.count("\n") == 1
+    assert visible_files(tmp_path) == ({"checkpoint.npz"} if file != "checkpoint.npz" else set())
     resume_to_the_end(script, small_mnist, tmp_path)
-    assert "metrics.json" in visible_files(tmp_path)
+    assert outcome(tmp_path) == uninterrupted(script)[0]
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device /dev/full of Linux")
-def test_a_failing_run_leaves_earlier_results_alone(small_mnist, tmp_path, uninterrupted):
-    folder = tmp_path / "run"
-    argv = options("neural_nets.py", small_mnist, folder)
-    assert run_script("neural_nets.py", *argv, "--no-plots").returncode == 0
-    before = outcome(folder)
-    full_disk(folder / "checkpoint.npz")
-    done = run_script("neural_nets.py", *argv, "--seed", 5, "--no-plots")
-    assert done.returncode == 2 and "No space left" in done.stderr
-    assert outcome(folder) == before
+@NEEDS_FULL
+def test_a_run_that_fails_leaves_earlier_results_alone(small_mnist, tmp_path, as_program):
+    argv = options("neural_nets.py", small_mnist, tmp_path, "--epochs", 2)
+    neural_nets.main(argv)
+    before = outcome(tmp_path)
+    full_disk(tmp_path / "checkpoint.npz")
+    status, _, errors = as_program(neural_nets.main, "x.py", *argv, "--seed", 5)
+    assert status == 2 and "No space left" in errors
+    assert outcome(tmp_path) == before
 
 
-@pytest.mark.skipif(os.name != "posix", reason="limits the size of files as POSIX does")
-@pytest.mark.parametrize("limit", [pytest.param(60_000, marks=pytest.mark.slow), 25_000])
-def test_results_that_do_not_fit_leave_the_earlier_ones_and_can_be_had_later(
-    limit, small_mnist, tmp_path
-):
-    """No file may grow beyond a limit, as on a full disk: the checkpoint fits, a picture does not;
-    then the checkpoint does not either."""
-    import resource
-
-    argv = options("neural_nets.py", small_mnist, tmp_path, "--hidden", 5, "--epochs", 2)
-    (tmp_path / "metrics.json").write_text("earlier")
-    done = run_script("neural_nets.py", *argv, preexec_fn=lambda: resource.setrlimit(
-        resource.RLIMIT_FSIZE, (limit, limit)))  # fmt: skip
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert done.stderr.startswith("neural_nets.py: error: a file could not be written: ")
-    checkpoint = {"checkpoint.npz"} if limit == 60_000 else set()
-    assert visible_files(tmp_path) == {"metrics.json"} | checkpoint
-    assert (tmp_path / "metrics.json").read_text() == "earlier"
-    if checkpoint:
-        assert run_script("neural_nets.py", *argv, "--resume").returncode == 0
-        assert json.loads((tmp_path / "metrics.json").read_text())["epochs"] == 2
+@SLOW
+@NEEDS_FULL
+def test_a_picture_without_space_costs_a_line_and_not_the_run(small_mnist, tmp_path, as_program):
+    full_disk(tmp_path / "mistakes.png")
+    argv = options("neural_nets.py", small_mnist, tmp_path, "--epochs", 1)
+    argv.remove("--no-plots")
+    status, _, errors = as_program(neural_nets.main, "x.py", *argv)
+    assert status == 0 and errors.count("\n") == 1
+    assert errors.startswith("mistakes.png could not be drawn: ") and "No space left" in errors
+    assert visible_files(tmp_path) == set(MOVED) - {"mistakes.png"}
 
 
-@pytest.mark.parametrize(("script", "more"), [
-    (neural_nets, []), (nnet_fc, []), (nnet_fc, ["--sweep"]), (nnet_cnn, []), (mlp, []), (conv, []),
-])  # fmt: skip
+# ------------------------------------------------------------------------------- folders in use
+
+
+@pytest.mark.parametrize(
+    ("script", "more"),
+    [
+        (neural_nets, []),
+        (nnet_fc, []),
+        (nnet_fc, ["--sweep"]),
+        (nnet_cnn, []),
+        (nnet_cnn, ["--sweep"]),
+        (mlp, []),
+        (conv, []),
+    ],
+)
 def test_a_folder_in_use_is_left_alone(script, more, small_mnist, tmp_path, as_program):
     name = f"{script.__name__}.py"
     argv = ["--data-dir", small_mnist, "--output-dir", tmp_path, "--epochs", 1, "--quiet", *more]
-    with utils.run_folder(tmp_path):
+    first = {"output_dir": tmp_path, "script": "first", "epochs": 1, "seed": 0, "settings": []}
+    first |= {"resume": False, "quiet": True, "show": False}
+    with utils.start_run(types.SimpleNamespace(**first)):
         status, _, errors = as_program(script.main, name, *argv)
     assert (status, errors.count("\n")) == (2, 1)
     assert errors.startswith(f"{name}: error: another run is using {tmp_path}; ")
     assert visible_files(tmp_path) == set()
 
 
-@pytest.mark.parametrize("script", [nnet_fc, mlp])
-def test_ctrl_c_while_the_test_set_is_read_says_how_to_go_on(
-    script, small_mnist, tmp_path, as_program, monkeypatch
-):
-    def interrupted(*given):
-        signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(train_utils, "read_digits", interrupted)
-    argv = ["--data-dir", small_mnist, "--output-dir", tmp_path, "--hidden", 5, "--epochs", 1]
-    status, _, errors = as_program(script.main, "x.py", *argv, "--quiet")
-    assert status == 130
-    assert errors == "x.py: stopped; the same command with --resume goes on after epoch 1\n"
-
-
-@pytest.mark.slow
+@SLOW
 def test_two_runs_at_once_in_one_folder(small_mnist, tmp_path):
     first = start("nnet_fc.py", small_mnist, tmp_path, "--epochs", "100000")
     while not first.stdout.readline().startswith("epoch"):
@@ -250,9 +320,10 @@ def test_two_runs_at_once_in_one_folder(small_mnist, tmp_path):
     assert second.stderr.count("\n") == 1
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_must_not_be_written(small_mnist, tmp_path):
-    tmp_path.chmod(0o500)
-    done = run_script("neural_nets.py", *options("neural_nets.py", small_mnist, tmp_path))
-    tmp_path.chmod(0o700)
-    assert done.returncode == 2 and "cannot write" in done.stderr and done.stderr.count("\n") == 1
+def test_a_folder_that_cannot_be_made(small_mnist, tmp_path, as_program):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file/below"):
+        argv = options("neural_nets.py", small_mnist, folder)
+        status, _, errors = as_program(neural_nets.main, "x.py", *argv)
+        assert (status, errors.count("\n")) == (2, 1)
+        assert errors.startswith(f"x.py: error: cannot write to {folder}: ")

@@ -1,22 +1,18 @@
-"""neural_nets.py, its mathematics: the course's network, calculus against two oracles, learning."""
+"""neural_nets.py, its mathematics: the course's network, calculus against two oracles, training."""
 
 import inspect
-import json
 import math
 import re
 import types
+
+import neural_nets
+import utils
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-import neural_nets
-import utils
-from utils import UserError
-
-SETTINGS = {"epochs": 3, "batch_size": 50, "lr": 0.1, "seed": 0, "quiet": True, "resume": False,
-            "data_dir": utils.DATASETS}  # fmt: skip
 NETWORKS = [[20, 10], [20, 9, 10], [20, 9, 8, 10], [20, 9, 8, 7, 10]]
 
 
@@ -36,11 +32,7 @@ def step_by_autograd(network, x1, x2, y):
     """Return the three weights of a NeuralNetwork as they must be after train(x1, x2, y)."""
     W, V, b = (
         torch.tensor(np.array(a, dtype=float), requires_grad=True)
-        for a in (
-            network.input_to_hidden_weights,
-            network.hidden_to_output_weights,
-            network.biases,
-        )
+        for a in (network.input_to_hidden_weights, network.hidden_to_output_weights, network.biases)
     )
     prediction = V @ torch.relu(W @ torch.tensor([[x1], [x2]], dtype=torch.float64) + b)
     (0.5 * (prediction - y) ** 2).sum().backward()
@@ -75,16 +67,6 @@ def check_small_network(module):
     assert zeros > 5
 
 
-def test_small_network_starts_as_in_the_course():
-    network = neural_nets.NeuralNetwork()
-    np.testing.assert_array_equal(network.input_to_hidden_weights, np.ones((3, 2)))
-    np.testing.assert_array_equal(network.hidden_to_output_weights, np.ones((1, 3)))
-    np.testing.assert_array_equal(network.biases, np.zeros((3, 1)))
-    assert (network.learning_rate, network.epochs_to_train) == (0.001, 10)
-    assert network.training_points == [((2, 1), 10), ((3, 3), 21), ((4, 5), 32), ((6, 6), 42)]
-    assert network.testing_points == [(1, 1), (2, 2), (3, 3), (5, 5), (10, 10)]
-
-
 @pytest.mark.parametrize(
     "function, values",
     [
@@ -111,6 +93,7 @@ def test_first_step_is_the_one_worked_out_by_hand():
     network = neural_nets.NeuralNetwork()
     network.train(2, 1, 10)
     assert_weights(network, [[1.002, 1.001]] * 3, [[1.003] * 3], [[0.001]] * 3)
+    assert type(network.predict(2, 1)) is float
 
 
 def test_steps_equal_autograd():
@@ -127,7 +110,7 @@ def test_steps_equal_autograd():
         ("db = dz", "db = np.ones((3, 1)) * du"),
         ("self.biases = self.biases - ", "self.biases = self.biases + "),
         ("weights @ x + self.biases", "weights @ x"),
-        ("np.heaviside(x, 0.0)", "np.heaviside(x, 1.0)"),
+        ("return (x > 0)", "return (x >= 0)"),
         ("return np.maximum(0, x)", "return x"),
     ],
 )
@@ -146,26 +129,9 @@ def test_gradients_are_taken_before_anything_moves():
         check_small_network(module)
 
 
-def test_trained_small_network_predicts_the_sum(capsys):
-    network, twin = neural_nets.NeuralNetwork(), neural_nets.NeuralNetwork()
-    network.train_neural_network()
-    for _ in range(10):
-        for (x1, x2), y in twin.training_points:
-            wanted = step_by_autograd(twin, x1, x2, y)
-            twin.input_to_hidden_weights, twin.hidden_to_output_weights, twin.biases = wanted
-    assert_weights(network, *wanted)
-    for x1, x2 in network.testing_points:
-        assert type(network.predict(x1, x2)) is float
-        assert abs(network.predict(x1, x2) - 7 * x1) < 0.1
-    network.test_neural_network()
-    lines = capsys.readouterr().out.splitlines()
-    ends = [f"wanted {7 * x}: passed" for x in (1, 2, 3, 5, 10)]
-    assert [line[-len(end) :] for line, end in zip(lines, ends, strict=True)] == ends
-
-
 def test_what_the_small_network_computes_is_what_it_predicts(capsys):
     neural_nets.show_small_network()
-    shown = capsys.readouterr().out.splitlines()[-3:-1]
+    shown = capsys.readouterr().out.splitlines()[-2:]
     network = neural_nets.NeuralNetwork()
     for line, epochs in zip(shown, (10, 990), strict=True):
         network.epochs_to_train = epochs
@@ -173,14 +139,6 @@ def test_what_the_small_network_computes_is_what_it_predicts(capsys):
         here, right, up = (network.predict(*point) for point in ((4, 4), (5, 4), (4, 5)))
         a, b = right - here, up - here
         assert line.endswith(f"computes {a:.2f} x1 + {b:.2f} x2 {here - 4 * (a + b):+.2f}")
-
-
-def test_untrained_small_network_fails_its_test(capsys):
-    network = neural_nets.NeuralNetwork()
-    network.input_to_hidden_weights[:] = 7 / 6
-    network.biases[:] = 0.1  # without it 7 x1; with it 0.3 too high
-    network.test_neural_network()
-    assert capsys.readouterr().out.count("FAILED") == 5
 
 
 # ------------------------------------------------------------------- part 2: the calculus
@@ -216,7 +174,7 @@ def test_loss_and_gradients_equal_autograd(sizes):
     assert loss == pytest.approx(wanted.item(), rel=1e-12)
     grads = neural_nets.backward(params, cache, dlogits)
     assert grads.keys() == {f"d{name}" for name in params}
-    grads["dimages"] = neural_nets.backward(params, cache, dlogits, to_images=True)
+    grads["dimages"] = neural_nets.image_gradient(params, cache, dlogits)
     for name, tensor in tensors.items():
         np.testing.assert_allclose(grads[f"d{name}"], tensor.grad, rtol=1e-10, atol=1e-14)
 
@@ -237,13 +195,17 @@ def test_gradients_equal_central_differences(sizes):
         ("log_p[rows, labels].mean()", "log_p[rows, labels].sum()"),
         ("cache[i - 1].T @ dZ", "-cache[i - 1].T @ dZ"),
         ("cache[i - 1].T @ dZ", "cache[i - 1] @ dZ"),
-        ('dZ @ params[f"W{i}"].T', 'dZ @ params[f"W{i}"]'),
+        ('dA = dZ @ params[f"W{i}"].T', 'dA = dZ @ params[f"W{i}"]'),
         ("dZ.sum(axis=0)", "dZ.mean(axis=0)"),
         ("dZ.sum(axis=0)", "dZ.sum(axis=1)"),
-        ("dZ *= cache[i - 1] > 0", "dZ *= cache[i - 1] >= 0"),
-        ("dZ *= cache[i - 1] > 0", "dZ = dZ * (cache[i - 2] > 0)"),
-        ('        A += params[f"b{i}"]\n', ""),
-        ("            np.maximum(A, 0, out=A)\n", "            pass\n"),
+        ("dZ = dA * relu_derivative(cache[i - 1])", "dZ = dA"),
+        ("dA * relu_derivative(cache[i - 1])", "dA * relu_derivative(cache[i - 2])"),
+        ("return (x > 0)", "return (x >= 0)"),
+        (' + params[f"b{i}"]  # (N', "  # (N"),
+        ("A = relu(Z) if i < layers else Z", "A = Z"),
+        ("A = relu(Z) if i < layers else Z", "A = relu(Z)"),
+        ('dA = dA @ params[f"W{i}"].T', 'dA = dA @ params[f"W{i}"]'),
+        ("dA = dA * rectified_linear_unit_derivative(cache[i - 1])", "pass"),
         ("return shifted - np.log(", "return shifted - np.log1p("),
     ],
 )
@@ -300,8 +262,13 @@ def test_guessing_costs_log_10():
 def test_initial_weights_follow_he():
     params = neural_nets.initialise([784, 512, 256, 10], np.random.default_rng(0))
     assert {name: a.shape for name, a in params.items()} == {
-        "W1": (784, 512), "b1": (512,), "W2": (512, 256), "b2": (256,), "W3": (256, 10), "b3": (10,)
-    }  # fmt: skip
+        "W1": (784, 512),
+        "b1": (512,),
+        "W2": (512, 256),
+        "b2": (256,),
+        "W3": (256, 10),
+        "b3": (10,),
+    }
     for name, a in params.items():
         assert a.dtype == np.float32
         if name[0] == "b":
@@ -311,17 +278,55 @@ def test_initial_weights_follow_he():
             assert abs(a.mean()) < 4 * a.std() / math.sqrt(a.size)
 
 
-def test_learning_rate_is_half_a_cosine():
-    rates = [neural_nets.learning_rate(progress, 0.2) for progress in (0, 0.25, 0.5, 0.75, 1)]
+@pytest.mark.parametrize(
+    "sizes, how, learned",
+    [
+        ([2, 2], {}, False),
+        ([2, 16, 2], {}, True),
+        ([2, 16, 2], {"relu": False}, False),
+        ([2, 16, 2], {"equal": True}, False),
+    ],
+    ids=["no hidden units", "hidden units", "without ReLU", "equal starts"],
+)
+def test_xor_is_learned_with_hidden_units_relu_and_unequal_starts_alone(sizes, how, learned):
+    for seed in range(10):
+        assert neural_nets.learns_xor(sizes, seed, **how) is learned
+
+
+def test_what_is_said_of_xor_is_what_was_found(capsys, monkeypatch):
+    found = {((2, 2), ()): 1, ((2, 16, 2), ()): 7}
+    found |= {((2, 16, 2), (name,)): count for name, count in (("relu", 4), ("equal", 10))}
+
+    def learns(sizes, seed, **how):
+        assert how in ({}, {"relu": False}, {"equal": True})
+        return seed < found[tuple(sizes), tuple(how)]
+
+    monkeypatch.setattr(neural_nets, "learns_xor", learns)
+    neural_nets.show_xor()
+    lines = capsys.readouterr().out.splitlines()[1:]
+    said = {line[:34].strip(): line[34:].strip() for line in lines}
+    assert said == {
+        "no hidden units": "1 of 10 learn it",
+        "16 hidden units": "7 of 10 learn it",
+        "16 hidden units without ReLU": "4 of 10 learn it",
+        "16 hidden units that begin equal": "10 of 10 learn it",
+    }
+
+
+# ------------------------------------------------------------------- part 3: the three ideas
+
+
+def test_the_rate_falls_as_half_a_cosine():
+    shares = [neural_nets.half_cosine(progress) for progress in (0, 0.25, 0.5, 0.75, 1)]
     root = math.sqrt(0.5)
-    np.testing.assert_allclose(rates, [0.2, 0.1 + 0.1 * root, 0.1, 0.1 - 0.1 * root, 0], atol=1e-12)
+    np.testing.assert_allclose(shares, [1, (1 + root) / 2, 0.5, (1 - root) / 2, 0], atol=1e-12)
 
 
-def test_nesterov_steps_equal_torch_and_happen_in_place():
+def test_momentum_steps_equal_torch_and_happen_in_place():
     params, images, labels = random_case([20, 9, 10])
     velocity = {name: np.zeros_like(a) for name, a in params.items()}
     tensors = {name: torch.tensor(a, requires_grad=True) for name, a in params.items()}
-    sgd = torch.optim.SGD(tensors.values(), lr=1, momentum=neural_nets.MOMENTUM, nesterov=True)
+    sgd = torch.optim.SGD(tensors.values(), lr=1, momentum=0.8, nesterov=True)
     before = dict(params)
     for rate in (0.1, 0.3, 0.05, 0.2):
         logits, cache = neural_nets.forward(params, images)
@@ -331,7 +336,7 @@ def test_nesterov_steps_equal_torch_and_happen_in_place():
             tensor.grad = torch.tensor(grads[f"d{name}"])
         sgd.param_groups[0]["lr"] = rate
         sgd.step()
-        neural_nets.nesterov_step(params, velocity, grads, rate)
+        neural_nets.momentum_step(params, velocity, grads, rate, 0.8)
         for name, tensor in tensors.items():
             np.testing.assert_allclose(params[name], tensor.detach(), rtol=1e-12, atol=1e-14)
     assert all(params[name] is a for name, a in before.items())
@@ -342,11 +347,11 @@ def example_losses(params, images, labels):
     return -log_p[np.arange(len(labels)), labels]
 
 
-def test_the_nudge_has_its_length_and_hurts_more_than_any_other_step():
+def test_the_adversarial_step_has_its_length_and_no_other_raises_the_loss_more():
     params, images, labels = random_case([20, 9, 8, 10], examples=12)
     logits, cache = neural_nets.forward(params, images)
     _, dlogits = neural_nets.softmax_cross_entropy(logits, labels)
-    step = neural_nets.nudge(params, cache, dlogits, 0.7)
+    step = neural_nets.adversarial_step(params, cache, dlogits, 0.7)
     np.testing.assert_allclose(np.linalg.norm(step, axis=1), 0.7, rtol=1e-9)
     small = step * 1e-3
     worst = example_losses(params, images + small, labels)
@@ -358,143 +363,158 @@ def test_the_nudge_has_its_length_and_hurts_more_than_any_other_step():
         assert (worst > example_losses(params, images + other, labels)).all()
 
 
-def test_a_sure_and_right_reading_has_no_nudge():
+def test_from_a_sure_and_right_reading_no_step_is_taken():
     params = {"W1": 1e4 * np.eye(10, dtype=np.float32), "b1": np.zeros(10, np.float32)}
     images, labels = np.eye(10, dtype=np.float32), np.arange(10)
     logits, cache = neural_nets.forward(params, images)
     _, dlogits = neural_nets.softmax_cross_entropy(logits, labels)
-    assert not neural_nets.nudge(params, cache, dlogits, 1.0).any()
+    assert not neural_nets.adversarial_step(params, cache, dlogits, 1.0).any()
 
 
-def test_training_step_equals_torch():
-    params, images, labels = random_case([20, 9, 10], examples=8)
-    velocity = {name: np.full_like(a, 0.01) for name, a in params.items()}
-    clean, tensors = torch_loss(params, images, labels)
-    clean.backward()
-    step = tensors["images"].grad / tensors["images"].grad.norm(dim=1, keepdim=True)
-    hard, tensors = torch_loss(params, images + 0.7 * step.numpy(), labels)
-    hard.backward()
-    wanted = {}
-    for name in params:
-        v = neural_nets.MOMENTUM * velocity[name] + tensors[name].grad.numpy()
-        wanted[name] = params[name] - 0.1 * (
-            tensors[name].grad.numpy() + neural_nets.MOMENTUM * v
-        )
-    right = (neural_nets.forward(params, images)[0].argmax(1) == labels).sum()
-    found = neural_nets.training_step(params, velocity, images.copy(), labels, 0.1, 0.7)
-    assert found == (pytest.approx(clean.item()), right)
-    for name, a in params.items():
-        np.testing.assert_allclose(a, wanted[name], rtol=1e-9, atol=1e-12)
+# ------------------------------------------------------------------- the two training loops
+
+OFF = {"momentum": 0, "schedule": "constant", "adversarial": 0}
+ALL = {"momentum": 0.9, "schedule": "cosine", "adversarial": 0.7}
 
 
-def test_an_epoch_takes_every_digit_once_in_full_batches_in_an_order_of_its_own(monkeypatch):
-    seen = []
+def settings(**changes):
+    fixed = {"epochs": 2, "batch_size": 8, "lr": 0.1, "seed": 3, "quiet": True}
+    return types.SimpleNamespace(**fixed | OFF | changes)
 
-    def step(params, velocity, images, labels, rate, length):
-        np.testing.assert_array_equal(images[:, 0], labels)
-        assert len(labels) == 50
-        seen.append((labels.tolist(), rate, length))
-        return 2.0, 10
 
-    monkeypatch.setattr(neural_nets, "training_step", step)
-    numbers = np.arange(470)
-    images = np.repeat(numbers[:, None], 3, axis=1)
-    orders = []
-    for seed, epoch in ((0, 1), (0, 2), (0, 2), (1, 2)):
-        seen.clear()
-        args = types.SimpleNamespace(**SETTINGS | {"seed": seed})
-        figures, rate = neural_nets.train_epoch({}, {}, images, numbers, args, epoch)
-        assert figures == (2.0, 0.2)
-        order, rates, lengths = zip(*seen, strict=True)
-        orders.append(sum(order, []))
-        assert len(set(orders[-1])) == len(orders[-1]) == 450
-        done = [(epoch - 1 + i / 9) / 3 for i in range(9)]
-        assert rates == pytest.approx([neural_nets.learning_rate(part, 0.1) for part in done])
-        assert lengths == pytest.approx([neural_nets.NUDGE * min(1, part / 0.3) for part in done])
-        assert rate == rates[-1]
-    assert orders[0] != orders[1] == orders[2] != orders[3]
+def trained(train, sizes, train_set, dev_set, dtype=np.float32, **changes):
+    """Train a network without a folder; return its last weights and the record of the run."""
+    args = settings(**changes)
+    params = neural_nets.initialise(sizes, np.random.default_rng(args.seed), dtype)
+    run = utils.Run(args.epochs, args.seed)
+    how = {"lr": args.lr, "batch_size": args.batch_size}
+    if train is neural_nets.train_better:
+        schedule = neural_nets.half_cosine if args.schedule == "cosine" else None
+        how |= {"momentum": args.momentum, "schedule": schedule, "adversarial": args.adversarial}
+    train(params, train_set, dev_set, run, **how)
+    return params, run
+
+
+def trained_by_torch(sizes, train_set, dev_set, **changes):
+    """Do the same with autograd and torch.optim.SGD: weights and history rows."""
+    args = settings(**changes)
+    params = neural_nets.initialise(sizes, np.random.default_rng(args.seed), np.float64)
+    images, labels = train_set
+    tensors = {name: torch.tensor(a, requires_grad=True) for name, a in params.items()}
+    sgd = torch.optim.SGD(
+        tensors.values(), lr=1, momentum=args.momentum, nesterov=args.momentum > 0
+    )
+
+    def losses(x, y):
+        for i in range(1, len(sizes)):
+            x = x @ tensors[f"W{i}"] + tensors[f"b{i}"]
+            x = torch.relu(x) if i < len(sizes) - 1 else x
+        return F.cross_entropy(x, y, reduction="none"), (x.argmax(1) == y).double()
+
+    history = []
+    for epoch in range(1, args.epochs + 1):
+        order = np.random.default_rng(10**6 * args.seed + epoch).permutation(len(images))
+        batches = np.array_split(order, math.ceil(len(order) / args.batch_size))
+        found = []
+        for i, batch in enumerate(batches):
+            done = (epoch - 1 + i / len(batches)) / args.epochs
+            x, y = torch.tensor(images[batch], requires_grad=True), torch.tensor(labels[batch])
+            loss, right = losses(x, y)
+            found.append(torch.stack([loss, right]).detach())
+            if args.adversarial:
+                (slope,) = torch.autograd.grad(loss.sum(), x)
+                length = args.adversarial * min(1, done / 0.3)
+                loss, _ = losses(x.detach() + length * F.normalize(slope), y)
+            sgd.zero_grad()
+            loss.mean().backward()
+            rate = args.lr * (1 + math.cos(math.pi * done)) / 2
+            sgd.param_groups[0]["lr"] = rate if args.schedule == "cosine" else args.lr
+            sgd.step()
+        dev = torch.stack(losses(*map(torch.tensor, dev_set))).mean(1)
+        train = torch.cat(found, dim=1).mean(1)  # over examples, not over batches
+        history.append([*train.tolist(), *dev.tolist(), sgd.param_groups[0]["lr"]])
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}, history
+
+
+@pytest.mark.parametrize(
+    "name, changes",
+    [
+        ("train_plain", {}),
+        ("train_better", ALL),
+        *(("train_better", {key: value}) for key, value in ALL.items()),
+    ],
+    ids=["plain", "all three", *ALL],
+)
+def test_training_equals_torch_step_by_step(name, changes):
+    """Two epochs of 22 examples, in batches of 8, 7 and 7: every digit once, in a new order."""
+    sizes, keys = [20, 9, 10], ("train_loss", "train_accuracy", "dev_loss", "dev_accuracy", "lr")
+    rng = np.random.default_rng(0)
+    train_set, dev_set = ((rng.random((n, 20)), rng.integers(10, size=n)) for n in (22, 13))
+    params, run = trained(
+        getattr(neural_nets, name), sizes, train_set, dev_set, np.float64, **changes
+    )
+    wanted, history = trained_by_torch(sizes, train_set, dev_set, **changes)
+    for key, a in params.items():
+        np.testing.assert_allclose(a, wanted[key], rtol=1e-9, atol=1e-12)
+    found = [[row[key] for key in keys] for row in run.history]
+    np.testing.assert_allclose(found, history, rtol=1e-9)
 
 
 @pytest.fixture(scope="module")
 def digits(mnist):
     images, labels = mnist[0]
-    images, labels = utils.as_floats(images[:700].reshape(-1, 784)), labels[:700].astype(np.int64)
+    images, labels = utils.flat(images[:700]), labels[:700].astype(np.int64)
     return (images[:600], labels[:600]), (images[600:], labels[600:])
 
 
-def trained(digits, folder, **changes):
-    args = types.SimpleNamespace(**SETTINGS | changes)
-    params = neural_nets.initialise([784, 30, 10], np.random.default_rng(args.seed))
-    return neural_nets.train(params, *digits, args, folder / "checkpoint.npz")
+def rows_of(run):
+    return [{**row, "seconds": 0} for row in run.history]
 
 
-def test_training_learns_and_is_the_same_bits_for_the_same_seed(digits, tmp_path):
-    best, history = trained(digits, tmp_path, epochs=6, batch_size=20)
-    again, _ = trained(digits, tmp_path, epochs=6, batch_size=20)
-    other, _ = trained(digits, tmp_path, epochs=6, batch_size=20, seed=1)
-    assert history[-1]["train_accuracy"] > 0.9 > 0.75 > history[0]["train_accuracy"]
-    assert history[-1]["dev_accuracy"] > 0.75 and history[-1]["dev_loss"] < history[0]["dev_loss"]
-    for name, a in best.items():
+def test_without_the_three_ideas_part_3_is_part_2_to_the_bit(digits):
+    plain, first = trained(neural_nets.train_plain, [784, 30, 20, 10], *digits)
+    better, second = trained(neural_nets.train_better, [784, 30, 20, 10], *digits)
+    assert rows_of(first) == rows_of(second)
+    for name, a in plain.items():
+        assert a.tobytes() == better[name].tobytes()
         assert a.dtype == np.float32
-        np.testing.assert_array_equal(a, again[name])
-        assert (a != other[name]).any()
 
 
-def test_the_epoch_best_on_dev_is_kept(digits, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name, ideas", [("train_plain", OFF), ("train_better", ALL)])
+def test_training_learns_and_the_same_seed_gives_the_same_bits(digits, name, ideas):
+    train, how = getattr(neural_nets, name), {"epochs": 6, "batch_size": 20} | ideas
+    params, run = trained(train, [784, 30, 10], *digits, **how)
+    again, _ = trained(train, [784, 30, 10], *digits, **how)
+    other, _ = trained(train, [784, 30, 10], *digits, **how | {"seed": 1})
+    first, last = run.history[0], run.history[-1]
+    assert last["train_accuracy"] > 0.9 > 0.75 > first["train_accuracy"]
+    assert last["dev_accuracy"] > 0.75 and last["dev_loss"] < first["dev_loss"]
+    for key, a in params.items():
+        assert a.tobytes() == again[key].tobytes() != other[key].tobytes()
+
+
+@pytest.mark.parametrize("name", ["train_plain", "train_better"])
+def test_the_epoch_best_on_dev_is_kept(digits, monkeypatch, name):
     accuracies, seen = [0.5, 0.9, 0.7], []
 
     def evaluate(params, images, labels):
-        assert len(images) == len(labels) == 100
-        seen.append({name: a.copy() for name, a in params.items()})
+        assert len(images) == len(labels) == 100  # dev
+        seen.append({key: a.copy() for key, a in params.items()})
         return 1.0, accuracies[len(seen) - 1]
 
     monkeypatch.setattr(neural_nets, "evaluate", evaluate)
-    best, history = trained(digits, tmp_path)
-    assert [row["dev_accuracy"] for row in history] == accuracies
-    for name, a in best.items():
-        np.testing.assert_array_equal(a, seen[1][name])
-        assert (a != seen[2][name]).any()
+    _, run = trained(getattr(neural_nets, name), [784, 5, 10], *digits, epochs=3)
+    for key, a in run.best.items():
+        np.testing.assert_array_equal(a, seen[1][key])
+        assert (a != seen[2][key]).any()
 
 
-def test_reading_many_digits_is_reading_each(digits):
+def test_probabilities_are_those_of_torch(digits):
     params = neural_nets.initialise([784, 20, 10], np.random.default_rng(0))
-    images = np.concatenate([digits[0][0]] * 4)  # 2400: more than two thousand, not a whole number
-    probabilities = neural_nets.read_digits(params, images.reshape(-1, 28, 28))
-    assert probabilities.shape == (1, 2400, 10)
+    images = digits[0][0]
+    probabilities = neural_nets.probabilities_of(params, images.reshape(-1, 28, 28))
+    assert probabilities.shape == (1, 600, 10)
     tensors = {name: torch.tensor(a) for name, a in params.items()}
     hidden = torch.relu(torch.tensor(images) @ tensors["W1"])
     wanted = (hidden @ tensors["W2"]).softmax(1)
     np.testing.assert_allclose(probabilities[0], wanted, rtol=1e-4, atol=1e-6)
-
-
-def test_ctrl_c_between_an_epoch_and_its_checkpoint_waits(digits, tmp_path, monkeypatch, ctrl_c):
-    chosen_row = neural_nets.reports.chosen_row
-
-    def interrupted(history):
-        ctrl_c()
-        return chosen_row(history)
-
-    monkeypatch.setattr(neural_nets.reports, "chosen_row", interrupted)
-    with pytest.raises(KeyboardInterrupt, match="--resume goes on after epoch 1"):
-        trained(digits, tmp_path)
-    record = json.loads(np.load(tmp_path / "checkpoint.npz")["record"].item())
-    assert [row["epoch"] for row in record["history"]] == [1]
-
-
-@pytest.mark.parametrize("last", [False, True], ids=["amid the epoch", "in its last step"])
-def test_a_loss_that_is_no_number_stops_the_run(digits, tmp_path, monkeypatch, recwarn, last):
-    """The second epoch goes wrong; the checkpoint of the first stays."""
-    step, steps = neural_nets.training_step, []
-
-    def wild(params, velocity, images, labels, rate, length):
-        steps.append(1)
-        wrong = len(steps) == (24 if last else 15)
-        return step(params, velocity, images, labels, 1e30 if wrong else rate, length)
-
-    monkeypatch.setattr(neural_nets, "training_step", wild)
-    with pytest.raises(UserError, match="no longer a number.*lower --lr"):
-        trained(digits, tmp_path)
-    assert len(steps) == (24 if last else 16)
-    record = json.loads(np.load(tmp_path / "checkpoint.npz")["record"].item())
-    assert [row["epoch"] for row in record["history"]] == [1]
-    assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning)]

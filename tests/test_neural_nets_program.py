@@ -1,4 +1,4 @@
-"""neural_nets.py, the program: its files, resuming, damaged files, reading pictures, options."""
+"""neural_nets.py, the program: its options, its files, resuming, what went wrong in a run."""
 
 import json
 import re
@@ -7,14 +7,17 @@ import sys
 import tracemalloc
 from pathlib import Path
 
+import neural_nets
+import utils
+from tests.conftest import ROOT, figures_drawn, run_script, visible_files, write_mnist
+from utils import UserError
+
 import numpy as np
 import pytest
 from PIL import Image
 
-import neural_nets
-import utils
-from tests.conftest import ROOT, RUN_FILES, run_script, visible_files
-from utils import UserError
+FILES = {"model.npz", "checkpoint.npz", "metrics.json", "history.csv", "learning_curves.png"}
+FILES |= {"confusion_matrix.png", "mistakes.png", "weights.png", "adversarial.png"}
 
 
 @pytest.fixture(scope="module")
@@ -31,119 +34,224 @@ def arrays_of(path):
         return {name: content[name] for name in content.files}
 
 
+def history_of(checkpoint):
+    """The rows of a checkpoint's history, without times."""
+    rows = json.loads(arrays_of(checkpoint)["facts"].item())["history"]
+    return [{**row, "seconds": 0} for row in rows]
+
+
 def assert_same_run(folder, other):
-    """Compare all that two runs left, apart from times."""
+    """Compare all that two runs left, apart from times and pictures."""
     for name in ("model.npz", "checkpoint.npz"):
         one, two = arrays_of(folder / name), arrays_of(other / name)
         assert one.keys() == two.keys()
-        for key in one.keys() - {"record"}:
+        for key in one.keys() - {"facts"}:
             assert one[key].tobytes() == two[key].tobytes(), key
-    histories = []
-    for place in (folder, other):
-        record = json.loads(arrays_of(place / "checkpoint.npz")["record"].item())
-        histories.append([{k: v for k, v in row.items() if k != "seconds"}
-                          for row in record["history"]])  # fmt: skip
-    assert histories[0] == histories[1]
+    assert history_of(folder / "checkpoint.npz") == history_of(other / "checkpoint.npz")
+
+
+# -------------------------------------------------------------------------- options and files
+
+
+class Seen(Exception):
+    """Ends a run where its training would begin."""
+
+
+@pytest.fixture
+def begun(small_mnist, tmp_path, monkeypatch):
+    """A function (*options) -> (loop, params, settings): how a run with these options begins."""
+
+    def loop(name):
+        def train(params, train_set, dev_set, run, lr, batch_size, *ideas):
+            momentum, schedule, adversarial = ideas or (0, None, 0)
+            schedule = "cosine" if schedule else "constant"
+            raise Seen(name, params, (run.count, lr, momentum, schedule, adversarial))
+
+        return train
+
+    for name in ("train_plain", "train_better"):
+        monkeypatch.setattr(neural_nets, name, loop(name))
+    fixed = ["--quiet", "--data-dir", str(small_mnist), "--output-dir", str(tmp_path)]
+
+    def begin(*options):
+        with pytest.raises(Seen) as seen:
+            neural_nets.main([*fixed, *options])
+        return seen.value.args
+
+    return begin
+
+
+OUR_OWN = ("train_better", 20, 0.1, 0.9, "cosine", 1.0)
+
+
+@pytest.mark.parametrize(
+    "options, wanted",
+    [
+        ("", OUR_OWN),
+        ("--plain", ("train_plain", 12, 0.4, 0, "constant", 0)),
+        ("--plain --lr 0.1 --epochs 20", ("train_plain", 20, 0.1, 0, "constant", 0)),
+        ("--plain --momentum 0.5", ("train_better", 12, 0.4, 0.5, "constant", 0)),
+        ("--adversarial 2 --plain", ("train_better", 12, 0.4, 0, "constant", 2)),
+        ("--plain --schedule cosine", ("train_better", 12, 0.4, 0, "cosine", 0)),
+        (
+            "--momentum 0 --schedule constant --adversarial 0",
+            ("train_plain", 20, 0.1, 0, "constant", 0),
+        ),
+        ("--momentum 0", ("train_better", 20, 0.1, 0, "cosine", 1)),
+    ],
+)
+def test_plain_is_a_set_of_defaults_that_typed_options_override(begun, options, wanted):
+    loop, _, found = begun(*options.split())
+    assert (loop, *found) == wanted
+
+
+def test_help_says_what_plain_stands_for(as_program):
+    status, output, _ = as_program(neural_nets.main, "neural_nets.py", "--help")
+    words = "--epochs 12 --lr 0.4 --momentum 0.0 --schedule constant --adversarial 0.0"
+    assert status == 0 and words in " ".join(output.split())
+
+
+def test_the_seed_chooses_the_first_weights(begun):
+    first, other = (begun("--hidden", "40", "30", "--seed", seed)[1] for seed in ("7", "8"))
+    wanted = neural_nets.initialise([784, 40, 30, 10], np.random.default_rng(7))
+    for name, a in wanted.items():
+        np.testing.assert_array_equal(first[name], a)
+    assert (other["W1"] != wanted["W1"]).any()
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--hidden", "0"], "--hidden"),
+        (["--hidden"], "--hidden"),
+        (["--adversarial", "-1"], "--adversarial"),
+        (["--schedule", "one-cycle"], "--schedule"),
+        (["--averaging", "0.9"], "unrecognized"),
+        (["--predict", "x.png", "--model", "none.npz"], "none.npz; train a network first: python"),
+    ],
+)
+def test_bad_options_get_one_line(as_program, tmp_path, options, words):
+    status, output, errors = as_program(
+        neural_nets.main, "neural_nets.py", "--output-dir", tmp_path, "--quiet", *options
+    )
+    assert (status, output) == (2, "")
+    assert errors.startswith("neural_nets.py: error: ")
+    assert words in errors
+    assert errors.count("\n") == 1
 
 
 def test_a_run_leaves_its_files_and_figures(run, capsys):
-    _, folder, metrics = run
+    options, folder, metrics = run
     assert capsys.readouterr() == ("", "")
-    files = {name.replace(".pt", ".npz") for name in RUN_FILES} | {"weights.png"}
-    assert visible_files(folder) == files
+    assert visible_files(folder) == FILES
     assert json.loads((folder / "metrics.json").read_text(encoding="utf-8")) == metrics
     assert metrics["test_accuracy"] > 0.7  # of 540 digits in four epochs; guessing gives 0.1
-    assert metrics["test_errors"] == round(200 * (1 - metrics["test_accuracy"]))
     assert metrics["parameters"] == 784 * 40 + 40 + 40 * 30 + 30 + 30 * 10 + 10
-    assert metrics["settings"] == {
-        "epochs": 4, "batch_size": 20, "lr": neural_nets.LEARNING_RATE, "seed": 0, "limit": None,
-        "hidden": [40, 30], "data_dir": str(Path(run[0][1]).resolve()),
-    }  # fmt: skip
+    recipe = {"momentum": 0.9, "schedule": "cosine", "adversarial": 1.0, "hidden": [40, 30]}
+    assert recipe.items() <= metrics["settings"].items()
     weights = arrays_of(folder / "model.npz")
-    images, labels = utils.get_MNIST_data(data_dir=run[0][1])[2:]
-    read = neural_nets.forward(weights, images)[0].argmax(1)
-    assert (read == labels).mean() == metrics["test_accuracy"]
+    images, labels = utils.get_MNIST_data(data_dir=options[1])[2:]
+    right = neural_nets.forward(weights, images)[0].argmax(1) == labels
+    assert (right.mean(), (~right).sum()) == (metrics["test_accuracy"], metrics["test_errors"])
+    best = {name: a for name, a in arrays_of(folder / "checkpoint.npz").items() if "best" in name}
+    assert {f"best {name}": a.tobytes() for name, a in weights.items()} == {
+        name: a.tobytes() for name, a in best.items()
+    }
 
 
-def test_the_seed_chooses_the_first_weights(run, tmp_path, monkeypatch):
-    first = []
-
-    def train(params, *_):
-        first.append(params)
-        raise UserError("seen")
-
-    monkeypatch.setattr(neural_nets, "train", train)
-    for seed in ("7", "8"):
-        with pytest.raises(UserError, match="seen"):
-            neural_nets.main([*run[0][:-1], str(tmp_path), "--quiet", "--seed", seed])
-    wanted = neural_nets.initialise([784, 40, 30, 10], np.random.default_rng(7))
-    for name, a in wanted.items():
-        np.testing.assert_array_equal(first[0][name], a)
-    assert (first[1]["W1"] != wanted["W1"]).any()
-
-
-def test_a_short_run_on_real_digits(tmp_path, capsys):
-    options = ["--limit", "512", "--epochs", "1", "--no-plots", "--output-dir", str(tmp_path)]
-    metrics = neural_nets.main(options)
+def test_a_run_tells_its_story_in_order(small_mnist, tmp_path, capsys):
+    options = ["--data-dir", small_mnist, "--output-dir", tmp_path, "--hidden", 5, "--epochs", 2]
+    neural_nets.main([str(option) for option in (*options, "--no-plots")])
     output = capsys.readouterr().out
-    assert output.count("passed") == 5
-    assert "epoch 1/1" in output
-    assert metrics["test_examples"] == 10000
-    assert metrics["test_accuracy"] > 0.3
-    assert not list(tmp_path.glob("*.png"))
+    parts = ["part 1", "passed", "after 1000 epochs", "XOR", "16 hidden units   ", "3,985 weights"]
+    parts += ["540 images; dev has 60", "epoch 1/2", "epoch 2/2", "test: ", "results in "]
+    places = [output.find(part) for part in parts]
+    assert -1 not in places and places == sorted(places)
+    assert visible_files(tmp_path) == FILES - {p for p in FILES if p.endswith(".png")}
 
 
+def test_what_the_picture_of_adversarial_examples_says_is_what_is_read(
+    run, mnist, tmp_path, monkeypatch
+):
+    params = arrays_of(run[1] / "model.npz")
+    images, labels = utils.flat(mnist[1][0][:10]), mnist[1][1][:10].astype(np.int64)
+    figures = figures_drawn(monkeypatch)
+    neural_nets.draw_adversarial(tmp_path / "adversarial.png", params, images, labels)
+    rows = np.array(figures[0].axes).reshape(3, 10)
+    drawn = np.array([[axis.images[0].get_array() for axis in row] for row in rows])
+    digits, steps, both = drawn.reshape(3, 10, 784)
+    np.testing.assert_array_equal(digits, images)
+    np.testing.assert_allclose(np.linalg.norm(steps, axis=1), 3, rtol=1e-5)  # drawn stronger
+    np.testing.assert_allclose(both, digits + steps / 3, atol=1e-6)
+    for axes, shown in ((rows[0], digits), (rows[2], both)):
+        chances = neural_nets.probabilities_of(params, shown.astype(np.float32))[0]
+        said = [axis.get_title().removesuffix(" %").split("\n") for axis in axes]
+        assert [int(digit) for digit, _ in said] == chances.argmax(1).tolist()
+        np.testing.assert_allclose([int(sure) for _, sure in said], 100 * chances.max(1), atol=0.6)
+
+
+# -------------------------------------------------------------------- resuming, damaged files
+
+
+@pytest.mark.parametrize("more", [[], ["--plain"]], ids=["better", "plain"])
 @pytest.mark.parametrize("stopped_in", [2, 4])
-def test_interrupted_and_resumed_is_uninterrupted(run, tmp_path, monkeypatch, stopped_in):
-    options, folder, _ = run
-    options = [*options[:-1], str(tmp_path), "--no-plots"]
-    epoch = neural_nets.train_epoch
+def test_interrupted_and_resumed_is_uninterrupted(run, tmp_path, monkeypatch, stopped_in, more):
+    options, folder = [*run[0][:-1], str(tmp_path / "run"), "--no-plots", *more], run[1]
+    if more:
+        folder = tmp_path / "whole"
+        neural_nets.main([*options, "--quiet", "--output-dir", str(folder)])
+    progress = utils.Run.progress
 
-    def interrupted(*given):
-        if given[-1] == stopped_in:
-            raise KeyboardInterrupt
-        return epoch(*given)
+    def interrupted(run, batches):
+        for i, batch in enumerate(progress(run, batches)):
+            if (run.epoch, i) == (stopped_in, 10):  # half-way through the epoch
+                raise KeyboardInterrupt
+            yield batch
 
-    monkeypatch.setattr(neural_nets, "train_epoch", interrupted)
+    monkeypatch.setattr(utils.Run, "progress", interrupted)
     with pytest.raises(KeyboardInterrupt, match=f"resume goes on after epoch {stopped_in - 1}"):
         neural_nets.main([*options, "--quiet"])
-    monkeypatch.setattr(neural_nets, "train_epoch", epoch)
+    monkeypatch.setattr(utils.Run, "progress", progress)
     neural_nets.main([*options, "--quiet", "--resume"])
-    assert_same_run(folder, tmp_path)
+    assert_same_run(folder, tmp_path / "run")
 
 
 def test_resuming_a_finished_run_reports_it_again(run, monkeypatch):
     options, _, metrics = run
-    monkeypatch.setattr(neural_nets, "train_epoch", None)
+    monkeypatch.setattr(utils.Run, "progress", None)
     again = neural_nets.main([*options, "--quiet", "--resume", "--no-plots"])
     assert again == metrics
 
 
 @pytest.mark.parametrize(
-    "option, name",
+    "more, words",
     [
-        (["--hidden", "40"], "hidden"),
-        (["--epochs", "5"], "epochs"),
-        (["--batch-size", "10"], "batch_size"),
-        (["--lr", "0.07"], "lr"),
-        (["--seed", "3"], "seed"),
-        (["--limit", "500"], "limit"),
+        (["--hidden", "40"], "was made with hidden [40, 30], not [40]; "),
+        (["--momentum", "0.8"], "was made with momentum 0.9, not 0.8; "),
+        (["--schedule", "constant"], "was made with schedule cosine, not constant; "),
+        (["--adversarial", "0.5"], "was made with adversarial 1.0, not 0.5; "),
+        (["--plain"], "was made with lr 0.1, not 0.4; "),
+        (["WARM_UP"], "was made with warm_up 0.3, not 0.2; "),
+        (["data"], "was made with other data; give the same settings"),
     ],
 )
-def test_resuming_with_other_settings_is_refused(run, as_program, option, name):
+def test_resuming_with_another_recipe_is_refused(
+    run, tmp_path, as_program, monkeypatch, more, words
+):
     options, folder, _ = run
+    if more == ["WARM_UP"]:
+        monkeypatch.setattr(neural_nets, "WARM_UP", 0.2)
+        more = []
+    elif more == ["data"]:
+        more = ["--data-dir", write_mnist(tmp_path / "data", test=199)]
     before = (folder / "checkpoint.npz").read_bytes()
-    more = [*options, "--quiet", "--resume", *option]
-    status, _, errors = as_program(neural_nets.main, "neural_nets.py", *more)
+    status, _, errors = as_program(
+        neural_nets.main, "neural_nets.py", *options, "--quiet", "--resume", *more
+    )
     assert status == 2
-    assert f"was made with {name} " in errors
+    assert words in errors
     assert errors.count("\n") == 1
     assert (folder / "checkpoint.npz").read_bytes() == before
-
-
-def test_resuming_nothing_is_refused(run, tmp_path):
-    with pytest.raises(UserError, match=r"no .*checkpoint\.npz to resume"):
-        neural_nets.main([*run[0][:-1], str(tmp_path), "--resume", "--quiet"])
 
 
 def damage(path, kind):
@@ -175,13 +283,18 @@ def damage(path, kind):
         np.savez(path, a=np.zeros(3))
 
 
-DAMAGES = ["cut", "empty", "a bit", "objects", "lacking", "more", "shape", "type", "nan", "packed",
-           "other"]  # fmt: skip
+READING = ["cut", "empty", "a bit", "objects", "packed", "other", "lacking"]
 
 
-@pytest.mark.parametrize("kind", DAMAGES)
-@pytest.mark.parametrize("file", ["model.npz", "checkpoint.npz"])
+@pytest.mark.parametrize(
+    "file, kind",
+    [
+        *(("model.npz", kind) for kind in (*READING, "shape", "nan")),
+        *(("checkpoint.npz", kind) for kind in READING),
+    ],
+)
 def test_damaged_files_are_named(run, tmp_path, as_program, file, kind):
+    """model.npz may come from anybody; a checkpoint is the run's own, and may be cut short."""
     options, folder, _ = run
     (tmp_path / file).write_bytes((folder / file).read_bytes())
     damage(tmp_path / file, kind)
@@ -194,35 +307,15 @@ def test_damaged_files_are_named(run, tmp_path, as_program, file, kind):
     assert errors.count("\n") == 1
 
 
-@pytest.mark.parametrize("record", ["{}", "[]", "x", '{"settings": 1, "history": 2}'])
-def test_a_checkpoint_with_another_record_is_refused(run, tmp_path, record):
-    options, folder, _ = run
-    arrays = arrays_of(folder / "checkpoint.npz") | {"record": np.array(record)}
-    np.savez(tmp_path / "checkpoint.npz", **arrays)
-    with pytest.raises(UserError, match=r"checkpoint\.npz"):
-        neural_nets.main([*options[:-1], str(tmp_path), "--resume", "--quiet"])
-
-
-@pytest.mark.parametrize("history", [[{}], 1, ["x"], [{"epoch": 1}], "huge", "deep"])
-def test_a_checkpoint_with_another_history_is_refused(run, tmp_path, history):
-    options, folder, _ = run
-    arrays = arrays_of(folder / "checkpoint.npz")
-    record = json.loads(arrays["record"].item())
-    if history == "huge":
-        record["history"][0]["lr"] = 10**400
-    elif history != "deep":
-        record["history"] = history
-    text = "[" * 100_000 if history == "deep" else json.dumps(record)
-    np.savez(tmp_path / "checkpoint.npz", **arrays | {"record": np.array(text)})
-    with pytest.raises(UserError, match=r"checkpoint\.npz is no checkpoint"):
-        neural_nets.main([*options[:-1], str(tmp_path), "--resume", "--quiet"])
-
-
 def test_a_small_file_asks_for_no_large_network(tmp_path):
     """Biases of a layer that would need 784 x 100,000 weights."""
-    np.savez(tmp_path / "model.npz", W1=np.zeros((784, 1), np.float32),
-             b1=np.zeros(100_000, np.float32), W2=np.zeros((1, 10), np.float32),
-             b2=np.zeros(10, np.float32))  # fmt: skip
+    np.savez(
+        tmp_path / "model.npz",
+        W1=np.zeros((784, 1), np.float32),
+        b1=np.zeros(100_000, np.float32),
+        W2=np.zeros((1, 10), np.float32),
+        b2=np.zeros(10, np.float32),
+    )
     tracemalloc.start()
     with pytest.raises(UserError, match=r"model\.npz does not fit"):
         neural_nets.load_model(tmp_path / "model.npz")
@@ -250,67 +343,65 @@ def test_a_model_runs_nothing(tmp_path):
 def test_predict_reads_pictures(run, tmp_path, mnist, as_program):
     images, labels = mnist[1]
     weights = arrays_of(run[1] / "model.npz")
-    sure = neural_nets.read_digits(weights, utils.as_floats(images[:200]))[0]
+    sure = neural_nets.probabilities_of(weights, utils.as_floats(images[:200]))[0]
     chosen = int(np.argmax(np.where(sure.argmax(1) == labels[:200], sure.max(1), 0)))
     page = np.zeros((400, 300), np.uint8)
     page[60:340, 10:290] = np.kron(images[chosen], np.ones((10, 10), np.uint8))
     Image.fromarray(255 - page).save(tmp_path / "digit.png")
-    status, output, _ = as_program(
-        neural_nets.main, "neural_nets.py", "--predict", tmp_path / "digit.png",
-        "--model", run[1] / "model.npz", "--output-dir", tmp_path / "readings",
-    )  # fmt: skip
+    given = ["--predict", tmp_path / "digit.png", "--model", run[1] / "model.npz"]
+    status, output, _ = as_program(neural_nets.main, "neural_nets.py", *given)
     assert status == 0
     assert re.fullmatch(rf"\S+digit\.png: {labels[chosen]} \(\d+\.\d%\)\n", output)
 
 
-def test_predict_without_a_model_says_how_to_get_one(tmp_path, as_program):
-    status, _, errors = as_program(
-        neural_nets.main, "neural_nets.py", "--predict", "x.png", "--model", tmp_path / "none.npz"
-    )
-    assert status == 2
-    assert "none.npz" in errors
-    assert "python neural_nets.py" in errors
+# -------------------------------------------------------------------- what goes wrong is named
 
 
 @pytest.mark.parametrize(
-    "options, words",
+    "more, words",
     [
-        (["--hidden", "0"], "--hidden"),
-        (["--hidden"], "--hidden"),
-        (["--epochs", "0"], "--epochs"),
-        (["--lr", "nan"], "--lr"),
-        (["--lr", "-1"], "--lr"),
-        (["--limit", "100", "--batch-size", "91"], "only 90 training examples"),
-        (["--data-dir", "/no/such/place"], "--data-dir"),
-        (["--momentum", "0.9"], "unrecognized"),
+        ("--lr 1 --batch-size 32 --hidden 100 100", "everything is read as "),
+        ("--lr 0.7 --batch-size 32 --hidden 64", "of the hidden units are dead"),
+        ("--plain --lr 1e-6 --hidden 64", "the loss stands still, at 2."),
+        ("--plain --limit 300 --hidden 64 --batch-size 32 --epochs 25", "overfitting: 0.00 % of"),
+        ("--epochs 5 --hidden 64 --batch-size 32", None),
     ],
 )
-def test_bad_options_get_one_line(as_program, tmp_path, options, words):
-    status, output, errors = as_program(
-        neural_nets.main, "neural_nets.py", "--output-dir", tmp_path, "--quiet", *options
-    )
-    assert (status, output) == (2, "")
-    assert errors.startswith("neural_nets.py: error: ")
-    assert words in errors
-    assert errors.count("\n") == 1
+def test_what_went_wrong_is_said_in_the_last_line(
+    small_mnist, tmp_path, as_program, monkeypatch, recwarn, more, words
+):
+    for name in ("show_small_network", "show_xor"):
+        monkeypatch.setattr(neural_nets, name, lambda: None)
+    options = ["--data-dir", small_mnist, "--output-dir", tmp_path, "--epochs", 6, "--no-plots"]
+    status, output, errors = as_program(neural_nets.main, "neural_nets.py", *options, *more.split())
+    assert (status, errors) == (0, "") and not list(recwarn)
+    last = output.splitlines()[-1]
+    if words is None:
+        assert "look here" not in output and last.startswith("results in ")
+    else:
+        assert last.startswith("look here: ") and words in last
 
 
-def test_without_a_display_nothing_is_trained_to_be_shown(as_program, tmp_path, monkeypatch):
-    import matplotlib
-
-    monkeypatch.setattr(matplotlib, "get_backend", lambda: "agg")
-    status, output, errors = as_program(
-        neural_nets.main, "neural_nets.py", "--show", "--output-dir", tmp_path
-    )
-    assert (status, output) == (2, "")
-    assert errors == "neural_nets.py: error: there is no display to open a window on\n"
+@pytest.mark.parametrize("more", ["--plain --lr 30", "--lr 1000"])
+def test_a_loss_that_is_no_number_costs_one_line(small_mnist, tmp_path, more):
+    options = ["--data-dir", small_mnist, "--output-dir", tmp_path, "--quiet", *more.split()]
+    done = run_script("neural_nets.py", *options)
+    words = "the loss is no longer a number: the steps are too long; lower --lr"
+    assert done.returncode == 2
+    assert done.stderr == f"neural_nets.py: error: {words}\n"
 
 
-def test_as_a_program_bad_options_end_with_2():
-    process = run_script("neural_nets.py", "--batch-size", "many")
-    assert process.returncode == 2
-    assert process.stderr.startswith("neural_nets.py: error: ")
-    assert process.stderr.count("\n") == 1
+def test_the_checkpoint_before_a_loss_that_is_no_number_stays(run, tmp_path, monkeypatch):
+    evaluate, dev = neural_nets.evaluate, []
+
+    def wild(*given):
+        dev.append(evaluate(*given))
+        return dev[0] if len(dev) == 1 else (float("nan"), 0.1)
+
+    monkeypatch.setattr(neural_nets, "evaluate", wild)
+    with pytest.raises(UserError, match="no longer a number"):
+        neural_nets.main([*run[0][:-1], str(tmp_path), "--quiet"])
+    assert history_of(tmp_path / "checkpoint.npz") == history_of(run[1] / "checkpoint.npz")[:1]
 
 
 def test_importing_prints_nothing_and_needs_neither_torch_nor_matplotlib():
@@ -328,6 +419,14 @@ def test_importing_prints_nothing_and_needs_neither_torch_nor_matplotlib():
 def test_the_default_run_keeps_its_promise(tmp_path):
     metrics = neural_nets.main(["--output-dir", str(tmp_path), "--quiet"])
     assert metrics["test_accuracy"] >= 0.986
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_plain_run_keeps_its_promise_and_learns_by_heart(tmp_path, capsys):
+    metrics = neural_nets.main(["--plain", "--output-dir", str(tmp_path), "--no-plots"])
+    assert metrics["test_accuracy"] >= 0.98
+    assert "look here: overfitting: 0.0" in capsys.readouterr().out.splitlines()[-1]
 
 
 @pytest.mark.slow

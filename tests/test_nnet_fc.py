@@ -1,58 +1,104 @@
-"""nnet_fc.py: the course's network and ours, the sweep, and the script as its users run it."""
+"""nnet_fc.py: the bridge from lesson 1, the network, its options, the sweep, and the script."""
 
 import csv
 import json
 
+import neural_nets
+import nnet_cnn
+import nnet_fc
+import train_utils
+import utils
+from tests.conftest import RUN_FILES, visible_files
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
-import mlp
-import nnet_fc
-import reports
-import train_utils
-from tests.conftest import RUN_FILES, visible_files
+# ---------------------------------------------------------------------------------- the bridge
+
+
+def test_autograd_agrees_with_lesson_1():
+    """The gradients by hand are those by which lesson 1's own network moves."""
+    network = neural_nets.NeuralNetwork()
+    network.learning_rate = 1.0
+    before = {
+        "W": network.input_to_hidden_weights.copy(),
+        "b": network.biases.copy(),
+        "V": network.hidden_to_output_weights.copy(),
+    }
+    network.train(2, 1, 10)
+    after = network.input_to_hidden_weights, network.biases, network.hidden_to_output_weights
+    for (name, (found, expected)), new in zip(
+        nnet_fc.compare_gradients().items(), after, strict=True
+    ):
+        assert found.tolist() == expected.tolist() and found.abs().min() > 0
+        assert np.allclose(found, before[name] - np.asarray(new))
+
+
+def test_gradients_that_differ_are_said(monkeypatch, as_program):
+    status, out, errors = as_program(nnet_fc.main, "nnet_fc.py", "--check-gradients")
+    assert (status, errors) == (0, "") and out.count("by autograd") == 3
+    wrong = {"W": (torch.ones(2), torch.ones(2)), "b": (torch.ones(1), torch.zeros(1))}
+    monkeypatch.setattr(nnet_fc, "compare_gradients", lambda: wrong)
+    status, _, errors = as_program(nnet_fc.main, "nnet_fc.py", "--check-gradients")
+    assert status == 2 and errors == "nnet_fc.py: error: the gradients of b differ\n"
+
+
+# --------------------------------------------------------------------------------- the network
 
 
 def test_the_courses_network_is_plain():
-    model = nnet_fc.build_model([128])
+    model = nnet_fc.build_model([128], batch_norm=False)
     assert [type(layer) for layer in model] == [train_utils.Flatten, nn.Linear, nn.ReLU, nn.Linear]
-    assert sum(p.numel() for p in model.parameters()) == 784 * 128 + 128 + 128 * 10 + 10
+    assert train_utils.count_weights(model) == 784 * 128 + 128 + 128 * 10 + 10
     deep = nnet_fc.build_model([30, 20], "leaky_relu")
+    kinds = [type(layer) for layer in deep]
+    block = [nn.Linear, nn.BatchNorm1d, nn.LeakyReLU]
+    assert kinds == [train_utils.Flatten, *block, *block, nn.Linear]
     assert [m.out_features for m in deep if isinstance(m, nn.Linear)] == [30, 20, 10]
-    assert sum(isinstance(m, nn.LeakyReLU) for m in deep) == 2
-
-
-@pytest.mark.parametrize("shape", [(2, 784), (2, 1, 28, 28)])
-def test_pictures_may_be_flat_or_not(shape):
-    assert nnet_fc.build_model().eval()(torch.zeros(shape)).shape == (2, 10)
+    for shape in ((2, 784), (2, 1, 28, 28)):
+        assert deep.eval()(torch.zeros(shape)).shape == (2, 10)
 
 
 def options(small_mnist, folder, *more):
-    return ["--data-dir", str(small_mnist), "--output-dir", str(folder), "--quiet", *more]
+    argv = ["--data-dir", small_mnist, "--output-dir", folder, "--quiet", *more]
+    return [str(option) for option in argv]
 
 
-PLAIN = ["--hidden", "20", "10", "--activation", "tanh"]
+SHAPE = ["--hidden", "20", "10", "--activation", "tanh", "--no-batch-norm"]
 
 
-@pytest.mark.parametrize("more", [
-    [], pytest.param(["--augment"], marks=pytest.mark.slow), PLAIN
-])  # fmt: skip
-def test_a_run_learns_and_writes_its_files(small_mnist, tmp_path, more):
-    argv = options(small_mnist, tmp_path, "--epochs", "4", "--batch-size", "20", *more)
+def test_a_run_learns_writes_its_files_and_reads_with_the_network_that_was_trained(
+    small_mnist, tmp_path, as_program, mnist
+):
+    argv = options(small_mnist, tmp_path, "--plain", "--epochs", 6, "--batch-size", 20, *SHAPE)
     metrics = nnet_fc.main(argv)
     assert visible_files(tmp_path) == RUN_FILES | {"weights.png"}
-    assert metrics["test_accuracy"] > 0.55
-    assert metrics["settings"]["augment"] == ("--augment" in more)
-    rows = list(csv.DictReader((tmp_path / "history.csv").open()))
-    rates = [float(row["lr"]) for row in rows]  # the course's rate stays, ours ends near 0
-    assert len(set(rates)) == 1 if "--hidden" in more else rates[-1] < 0.1 * rates[1]
+    assert metrics["test_accuracy"] > 0.55  # guessing gives 0.1
+    assert metrics["parameters"] == 784 * 20 + 20 + 20 * 10 + 10 + 10 * 10 + 10
+    Image.fromarray(255 - mnist[0][0][1]).resize((112, 112)).save(tmp_path / "zero.png")
+    reading = ["--output-dir", tmp_path, "--predict", tmp_path / "zero.png"]
+    status, out, errors = as_program(nnet_fc.main, "nnet_fc.py", *reading)
+    assert (status, errors) == (0, "") and out.startswith(f"{tmp_path / 'zero.png'}: 0 (")
+    status, _, errors = as_program(nnet_fc.main, "nnet_fc.py", *reading, "--hidden", "5")
+    assert status == 2 and "--hidden [5]: the trained network has [20, 10]" in errors
+    (tmp_path / "metrics.json").write_text(
+        '{"script": "nnet_fc", "settings": {"hidden": [1e99], "activation": "x"}}'
+    )
+    status, _, errors = as_program(nnet_fc.main, "nnet_fc.py", *reading)
+    assert status == 2 and errors.count("\n") == 1
 
 
-def test_a_layer_of_no_width_is_refused(as_program):
-    for script in (nnet_fc, mlp):
-        status, _, errors = as_program(script.main, "x.py", "--hidden", "5", "0")
-        assert status == 2 and "--hidden: 0 is not between 1 and " in errors
+@pytest.mark.slow
+def test_our_recipe_learns(small_mnist, tmp_path):
+    """Adversarial examples, the average, the schedule and augmentation together, on 540 digits."""
+    argv = options(small_mnist, tmp_path, "--augment", "--epochs", 8, "--batch-size", 20)
+    metrics = nnet_fc.main([*argv, "--hidden", "100", "--no-plots"])
+    assert metrics["test_accuracy"] > 0.8
+    rates = [float(row["lr"]) for row in csv.DictReader((tmp_path / "history.csv").open())]
+    assert max(rates) > 0.15 and rates[-1] < 0.01
 
 
 @pytest.mark.slow
@@ -61,102 +107,171 @@ def test_two_epochs_read_98_percent(tmp_path):
     assert metrics["test_accuracy"] >= 0.98
 
 
-def test_augmented_runs_differ(small_mnist, tmp_path):
-    argv = options(small_mnist, tmp_path, "--epochs", "1", "--no-plots")
-    assert nnet_fc.main(argv)["test_loss"] != nnet_fc.main([*argv, "--augment"])["test_loss"]
+# ----------------------------------------------------------- what the options do to the training
+
+NOTHING = {"lr": 0.1, "momentum": 0.0, "nesterov": False, "schedule": None, "adversarial": 0.0}
+NOTHING |= {"averaging": 0.0, "label_smoothing": 0.0}
 
 
-def test_predict_builds_the_network_that_was_trained(small_mnist, tmp_path, as_program, mnist):
-    nnet_fc.main(options(small_mnist, tmp_path, "--epochs", "5", "--batch-size", "20", "--lr",
-                         "0.1", "--no-plots", *PLAIN))  # fmt: skip
-    from PIL import Image
+class Caught(Exception):
+    """Ends a run where its training would begin."""
 
-    digit = mnist[0][0][1]
-    Image.fromarray(255 - digit).resize((112, 112)).save(tmp_path / "zero.png")
-    status, out, errors = as_program(nnet_fc.main, "nnet_fc.py", "--output-dir", tmp_path,
-                                     "--predict", tmp_path / "zero.png")  # fmt: skip
-    assert (status, errors) == (0, "") and out.startswith(f"{tmp_path / 'zero.png'}: 0 (")
-    (tmp_path / "metrics.json").write_text('{"settings": {"hidden": [1e99], "activation": "x"}}')
-    status, out, errors = as_program(nnet_fc.main, "nnet_fc.py", "--output-dir", tmp_path,
-                                     "--predict", tmp_path / "zero.png")  # fmt: skip
-    assert status == 2 and errors.count("\n") == 1
+
+@pytest.fixture
+def training(monkeypatch):
+    """A function (lesson, *options) -> what train_model would be called with."""
+
+    def caught(batches, dev, model, **how):
+        raise Caught({"batches": batches, "dev": dev, "model": model} | how)
+
+    def call(lesson, *more):
+        with pytest.raises(Caught) as stop:
+            lesson.main(list(map(str, more)))
+        return stop.value.args[0]
+
+    monkeypatch.setattr(train_utils, "train_model", caught)
+    return call
+
+
+def test_plain_is_the_course_and_typed_options_go_first(training, small_mnist, tmp_path):
+    argv = options(small_mnist, tmp_path)
+    how = training(nnet_fc, *argv, "--plain")
+    assert {name: how[name] for name in NOTHING} == NOTHING and how["n_epochs"] == 30
+    assert how["batches"].batch_size == 32 and how["batches"].augment is None
+    assert train_utils.count_weights(how["model"]) == 784 * 128 + 128 + 128 * 10 + 10
+    typed = ["--momentum", 0.5, "--adversarial", 1, "--hidden", 8, "--batch-norm", "--augment"]
+    how = training(nnet_fc, *argv, "--plain", *typed)
+    assert (how["momentum"], how["nesterov"], how["adversarial"]) == (0.5, True, 1)
+    assert how["schedule"] is None and how["batches"].augment is train_utils.random_affine
+    assert any(isinstance(layer, nn.BatchNorm1d) for layer in how["model"])
+
+
+@pytest.mark.parametrize("lesson", [nnet_fc, nnet_cnn])
+def test_every_ingredient_has_an_option_that_leaves_it_out(lesson, training, small_mnist, tmp_path):
+    argv = options(small_mnist, tmp_path, "--batch-size", 20)
+    ours, recipe = training(lesson, *argv), lesson.RECIPE
+    for name in ("lr", "momentum", "averaging", "adversarial"):
+        assert ours[name] == recipe[name]
+    assert ours["label_smoothing"] == recipe.get("label_smoothing", 0)
+    assert ours["schedule"] is train_utils.one_cycle and ours["nesterov"]
+    assert (ours["batches"].augment is train_utils.random_affine) == recipe["augment"]
+    off = ["--no-augment", "--adversarial", 0, "--label-smoothing", 0, "--averaging", 0]
+    off += ["--schedule", "constant", "--momentum", 0, "--lr", 0.1]
+    how = training(lesson, *argv, *off)
+    assert {name: how[name] for name in NOTHING} == NOTHING and how["batches"].augment is None
+
+
+@pytest.mark.parametrize("lesson", [nnet_fc, nnet_cnn])
+def test_a_limit_comes_before_the_split(lesson, training, small_mnist, tmp_path):
+    how = training(lesson, *options(small_mnist, tmp_path, "--limit", 100, "--batch-size", 20))
+    labels = utils.read_mnist(small_mnist)[0][1]
+    assert how["batches"].y.tolist() == labels[:90].tolist()
+    assert torch.cat([batch["y"] for batch in how["dev"]]).tolist() == labels[90:100].tolist()
 
 
 # -------------------------------------------------------------------------------------- sweep
 
 
+def record_errors(monkeypatch, misread):
+    """Let training end at once with misread(kind, seed) percent; returns what was tried.
+
+    A kind is (batch size, rate, momentum, whether LeakyReLU, epochs)."""
+    tried = []
+
+    def pretend(batches, dev, model, lr, momentum, n_epochs, run, **more):
+        leaky = any(isinstance(layer, nn.LeakyReLU) for layer in model)
+        kind = (batches.batch_size, lr, momentum, leaky, n_epochs)
+        tried.append((kind, run.seed, len(dev[0]["x"]), train_utils.count_weights(model)))
+        right = 1 - misread(kind, run.seed) / 100
+        for epoch in range(n_epochs):
+            run.history.append(utils.history_row(epoch + 1, (1.0, 0.5), (1.0, right), lr, 2.0))
+
+    monkeypatch.setattr(train_utils, "train_model", pretend)
+    return tried
+
+
+def misread(kind, seed):
+    batch_size, _, momentum, leaky, _ = kind
+    return 5 + seed - (batch_size == 64) - 2 * leaky + (momentum > 0) * (2 + 0.1 * seed)
+
+
 def test_a_sweep_tries_one_change_at_a_time_and_never_the_test_set(
     small_mnist, tmp_path, monkeypatch, capsys
 ):
-    tried = []
-
-    def pretend(batches, dev, model, lr, momentum, nesterov, n_epochs, **more):
-        assert nesterov == (momentum > 0)
-        leaky = any(isinstance(layer, nn.LeakyReLU) for layer in model)
-        tried.append((batches.batch_size, lr, momentum, leaky, n_epochs, torch.initial_seed()))
-        assert len(dev) == 1 and len(dev[0]["x"]) == 60  # dev, not the 200 of the test set
-        return 0.9 + 0.01 * (batches.batch_size == 64) + 0.02 * leaky - 0.03 * (lr == 0.01)
-
-    monkeypatch.setattr(train_utils, "train_model", pretend)
-    monkeypatch.setattr(train_utils, "read_digits", None)
-    argv = options(small_mnist, tmp_path, "--sweep", "--epochs", "3")
+    tried = record_errors(monkeypatch, misread)
+    monkeypatch.setattr(train_utils, "probabilities_of", None)  # what reads the test set
+    argv = options(small_mnist, tmp_path, "--sweep", "--epochs", 3)
     argv.remove("--quiet")
     rows = nnet_fc.main(argv)
-    kinds = [(32, 0.1, 0.0, False), (64, 0.1, 0.0, False), (32, 0.01, 0.0, False),
-             (32, 0.1, 0.9, False), (32, 0.1, 0.0, True), (64, 0.1, 0.0, True)]  # fmt: skip
-    assert tried == [(*kind, 3, seed) for kind in kinds for seed in range(5)]
-    assert [row["setting"] for row in rows] == ["baseline", *nnet_fc.CHANGES, "all that helped"]
-    assert [row["setting"] for row in rows if row["best"]] == ["all that helped"]
-    assert visible_files(tmp_path) == {"sweep.csv", "sweep.png"}
-    assert [row["setting"] for row in csv.DictReader((tmp_path / "sweep.csv").open())] == [
-        row["setting"] for row in rows
+    kinds = [
+        (32, 0.1, 0.0, False, 3),
+        (64, 0.1, 0.0, False, 3),
+        (32, 0.01, 0.0, False, 3),
+        (32, 0.1, 0.9, False, 3),
+        (32, 0.1, 0.0, True, 3),
+        (64, 0.1, 0.0, True, 3),  # together what helped
     ]
-    assert "* all that helped  93.00 +- 0.00 %" in capsys.readouterr().out
+    plain = 784 * 128 + 128 + 128 * 10 + 10
+    assert tried == [(kind, seed, 60, plain) for kind in kinds for seed in range(5)]
+    assert [row["setting"] for row in rows] == [*nnet_fc.CHANGES, "all with fewer errors"]
+    assert [row["misread"] for row in rows] == pytest.approx([7, 6, 7, 9.2, 5, 4])
+    verdicts = ["", "fewer errors", "not told apart", "more errors", *["fewer errors"] * 2]
+    assert [row["verdict"] for row in rows] == verdicts
+    assert (rows[0]["seconds"], rows[0]["weights"]) == (2, plain)
+    assert visible_files(tmp_path) == {"sweep.csv", "sweep.png"}
+    assert "all with fewer errors    4.00 +- 1.58" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("other", ["--augment", "--resume", "--predict=seven.png"])
-def test_a_sweep_refuses_what_it_would_ignore(other, as_program):
-    status, out, errors = as_program(nnet_fc.main, "nnet_fc.py", "--sweep", other)
-    assert (status, out) == (2, "") and errors.count("\n") == 1
-    assert "--sweep goes without" in errors
+def test_guesses_are_asked_before_and_scored_after(small_mnist, tmp_path, monkeypatch, as_program):
+    record_errors(monkeypatch, misread)
+    answers, asked = iter(["fewer", "x", "", "n", "F", "f"]), []
+    monkeypatch.setattr("builtins.input", lambda words: asked.append(words) or next(answers))
+    argv = options(small_mnist, tmp_path, "--sweep", "--guess", "--epochs", 1, "--no-plots")
+    status, out, errors = as_program(nnet_fc.main, "nnet_fc.py", *argv)
+    assert (status, errors) == (0, "")
+    # Right are batch size 64, lr 0.01 (asked three times) and LeakyReLU; momentum 0.9 is not.
+    assert [words.partition(":")[0] for words in asked] == [
+        "batch size 64",
+        *["lr 0.01"] * 3,
+        "momentum 0.9",
+        "LeakyReLU",
+    ]
+    assert out.splitlines()[-1] == "you guessed 3 of 4 right"
 
 
-def test_a_sweep_that_fails_leaves_the_earlier_table(small_mnist, tmp_path, monkeypatch):
-    def fail(path, results):
-        raise OSError("disk full")
+def test_guesses_without_anybody_to_ask_take_one_line(
+    monkeypatch, small_mnist, tmp_path, as_program
+):
+    def nobody(words):
+        raise EOFError("EOF when reading a line")
 
-    (tmp_path / "sweep.csv").write_text("earlier")
-    monkeypatch.setattr(nnet_fc, "dev_accuracies", lambda *given: [0.9, 0.8])
-    monkeypatch.setattr(reports, "draw_sweep", fail)
-    with pytest.raises(OSError):
-        nnet_fc.main(options(small_mnist, tmp_path, "--sweep"))
-    assert (tmp_path / "sweep.csv").read_text() == "earlier"
+    monkeypatch.setattr("builtins.input", nobody)
+    argv = options(small_mnist, tmp_path, "--sweep", "--guess")
+    status, _, errors = as_program(nnet_fc.main, "nnet_fc.py", *argv)
+    assert status == 2 and errors.count("\n") == 1
 
 
-def test_a_difference_is_judged_by_the_seeds_noise():
-    rows = reports.sweep_rows({
-        "baseline": [0.90, 0.92, 0.94],  # mean 0.92, sd 0.02
-        "close": [0.92, 0.94, 0.96],  # + 0.02; two errors are 2 * sqrt(2 * 0.0004 / 3) = 0.0327
-        "far": [0.94, 0.96, 0.98],
-        "worse": [0.70, 0.72, 0.74],
-    })  # fmt: skip
-    assert [row["verdict"] for row in rows] == ["", "within the seeds' noise", "better", "worse"]
-    assert rows[1]["difference"] == pytest.approx(0.02)
-    assert rows[1]["two_errors"] == pytest.approx(2 * (2 * 0.0004 / 3) ** 0.5)
-    assert [row["best"] for row in rows] == [False, False, True, False]
-    table = reports.sweep_table(rows).splitlines()
-    assert table[3].startswith("* far") and "better" in table[3] and len(table) == 6
+def test_a_sweep_uses_the_options_that_are_typed(training, small_mnist, tmp_path):
+    argv = options(small_mnist, tmp_path, "--sweep", "--augment", "--label-smoothing", 0.1)
+    how = training(nnet_fc, *argv)
+    assert how["label_smoothing"] == 0.1
+    assert how["batches"].augment is train_utils.random_affine
 
 
 def test_a_real_sweep_in_small(small_mnist, tmp_path, monkeypatch):
     monkeypatch.setattr(nnet_fc, "SWEEP_SEEDS", 2)
-    rows = nnet_fc.main(options(small_mnist, tmp_path, "--sweep", "--epochs", "1", "--no-plots"))
-    assert len(rows) >= 5 and all(0.1 < row["dev_accuracy"] <= 1 for row in rows)
-    assert rows[2]["setting"] == "rate 0.01" and rows[2]["difference"] < 0
+    argv = options(small_mnist, tmp_path, "--sweep", "--epochs", 1, "--no-plots")
+    rows = nnet_fc.main(argv)
+    assert len(rows) >= 5 and all(0 < row["misread"] < 95 for row in rows)
+    assert rows[2]["setting"] == "lr 0.01" and rows[2]["difference"] > 0
+    assert nnet_fc.main(argv)[0]["misread"] == rows[0]["misread"]  # the same seeds, the same bits
 
 
 def test_settings_are_recorded(small_mnist, tmp_path):
-    nnet_fc.main(options(small_mnist, tmp_path, "--hidden", "5", "--epochs", "1", "--no-plots"))
+    argv = options(small_mnist, tmp_path, "--hidden", 5, "--epochs", 1, "--no-plots")
+    nnet_fc.main(argv)
     settings = json.loads((tmp_path / "metrics.json").read_text())["settings"]
-    assert settings["hidden"] == [5] and settings["lr"] == nnet_fc.LEARNING_RATE
-    assert "quiet" not in settings and "output_dir" not in settings
+    recipe = nnet_fc.RECIPE | {"hidden": [5], "epochs": 1, "schedule": "one-cycle", "seed": 0}
+    assert recipe.items() <= settings.items() and settings["script"] == "nnet_fc"
+    assert {"device", "precision", "label_smoothing", "activation", "batch_norm"} <= set(settings)
+    assert not {"quiet", "output_dir", "data_dir", "no_plots"} & set(settings)

@@ -1,14 +1,14 @@
-"""photographs.py: every kind of picture becomes an MNIST digit, and what is none is refused."""
+"""Your own handwriting: every kind of picture becomes an MNIST digit; what is none is refused."""
 
 import os
 import types
 
-import numpy as np
-import pytest
-
-import photographs
+import utils
 from tests.conftest import chances_of, figures_drawn
 from utils import UserError
+
+import numpy as np
+import pytest
 
 
 def drawn_seven(size=120, thick=10):
@@ -33,7 +33,7 @@ PAPERS = {
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_a_digit_takes_mnists_form_whatever_the_paper(paper):
-    digit = photographs.normalise(PAPERS[paper](drawn_seven()).astype(np.float32))
+    digit = utils.normalise(PAPERS[paper](drawn_seven()).astype(np.float32))
     assert digit.shape == (28, 28) and digit.dtype == np.float32
     rows, columns = np.nonzero(digit > 0.3)
     assert np.ptp(rows) + 1 == 20  # the longer side fills the box of 20 x 20
@@ -43,12 +43,12 @@ def test_a_digit_takes_mnists_form_whatever_the_paper(paper):
     assert (digit.sum(1) * place).sum() / mass == pytest.approx(14, abs=0.51)
     assert (digit.sum(0) * place).sum() / mass == pytest.approx(14, abs=0.51)
     assert digit.max() > 0.95 and digit[0].max() == 0
-    clean = photographs.normalise(1 - drawn_seven())
+    clean = utils.normalise(1 - drawn_seven())
     assert np.abs(digit - clean).mean() < 0.02
 
 
 def test_two_digits_fill_the_taller_picture():
-    digit = photographs.normalise(1 - np.vstack([drawn_seven()] * 2), height=42)
+    digit = utils.normalise(1 - np.vstack([drawn_seven()] * 2), height=42)
     assert digit.shape == (42, 28)
     rows, columns = np.nonzero(digit > 0.3)
     assert np.ptp(rows) + 1 == 34 and np.ptp(columns) + 1 <= 20
@@ -57,14 +57,14 @@ def test_two_digits_fill_the_taller_picture():
 @pytest.mark.parametrize("thick", [(14, 5), (5, 14)])
 def test_the_heavier_of_two_digits_does_not_move_them(thick):
     page = 1 - np.vstack([drawn_seven(thick=each) for each in thick])
-    rows = np.flatnonzero(photographs.normalise(page, height=42).max(1) > 0.2)
+    rows = np.flatnonzero(utils.normalise(page, height=42).max(1) > 0.2)
     assert (rows[0], rows[-1]) == (5, 38)  # on the average of MNIST's pairs 4.8 and 37.5
 
 
 def test_a_digit_with_all_its_weight_at_one_end_is_not_cut_off():
     ink = np.zeros((120, 120), np.float32)
     ink[10:40, 20:90] = ink[40:110, 54:57] = 1  # a thick bar on a thin stem
-    rows = np.flatnonzero(photographs.normalise(1 - ink).max(1) > 0.1)
+    rows = np.flatnonzero(utils.normalise(1 - ink).max(1) > 0.1)
     assert np.ptp(rows) + 1 == 20 and rows[-1] == 27
 
 
@@ -72,15 +72,19 @@ def test_a_digit_with_all_its_weight_at_one_end_is_not_cut_off():
 def test_a_blank_page_is_blank(size):
     rows, columns = size
     noise = np.random.default_rng(0).normal(0, 0.015, size)
-    for page in (np.ones(size), np.zeros(size), 0.7 + noise,
-                 np.linspace(0.4, 0.9, columns)[None] + np.zeros(size)):  # fmt: skip
-        assert photographs.normalise(page.astype(np.float32)) is None
+    for page in (
+        np.ones(size),
+        np.zeros(size),
+        0.7 + noise,
+        np.linspace(0.4, 0.9, columns)[None] + np.zeros(size),
+    ):
+        assert utils.normalise(page.astype(np.float32)) is None
 
 
 def test_a_page_of_dust_is_blank():
     page = np.ones((200, 200), np.float32)
     page[10::20, 10::20] = 0  # 100 specks, of which none stands out
-    assert photographs.normalise(page) is None
+    assert utils.normalise(page) is None
 
 
 def save(image, path, **options):
@@ -93,9 +97,11 @@ def test_every_kind_of_picture_gives_the_same_digit(tmp_path):
 
     ink = drawn_seven()
     grey = Image.fromarray(np.uint8(255 - 255 * ink))
-    blue = Image.composite(Image.new("RGB", grey.size, (20, 40, 160)),
-                           Image.new("RGB", grey.size, "white"),
-                           Image.fromarray(np.uint8(255 * ink)))  # fmt: skip
+    blue = Image.composite(
+        Image.new("RGB", grey.size, (20, 40, 160)),
+        Image.new("RGB", grey.size, "white"),
+        Image.fromarray(np.uint8(255 * ink)),
+    )
     clear, chalk = (Image.new("RGBA", grey.size, colour) for colour in ("black", "white"))
     for image in (clear, chalk):
         image.putalpha(Image.fromarray(np.uint8(255 * ink)))
@@ -103,17 +109,24 @@ def test_every_kind_of_picture_gives_the_same_digit(tmp_path):
     exif = turned.getexif()
     exif[0x0112] = 6  # "turn me by 90 degrees clockwise", as telephones write it
     kinds = {
-        "grey.png": (grey, {}), "one.png": (grey.convert("1"), {}), "blue.png": (blue, {}),
-        "palette.gif": (blue.convert("P"), {}), "clear.png": (clear, {}), "chalk.png": (chalk, {}),
-        "photo.jpg": (blue, {"quality": 90}), "sixteen.png": (
-            Image.fromarray(np.asarray(grey).astype(np.uint16) * 257), {}),
-        "turned.jpg": (turned, {"exif": exif, "quality": 95}), "x.webp": (blue, {}),
-        "x.bmp": (grey, {}), "x.tiff": (blue, {}), "cmyk.jpg": (blue.convert("CMYK"), {}),
-    }  # fmt: skip
-    expected = photographs.normalise(1 - ink)
+        "grey.png": (grey, {}),
+        "one.png": (grey.convert("1"), {}),
+        "blue.png": (blue, {}),
+        "palette.gif": (blue.convert("P"), {}),
+        "clear.png": (clear, {}),
+        "chalk.png": (chalk, {}),
+        "photo.jpg": (blue, {"quality": 90}),
+        "sixteen.png": (Image.fromarray(np.asarray(grey).astype(np.uint16) * 257), {}),
+        "turned.jpg": (turned, {"exif": exif, "quality": 95}),
+        "x.webp": (blue, {}),
+        "x.bmp": (grey, {}),
+        "x.tiff": (blue, {}),
+        "cmyk.jpg": (blue.convert("CMYK"), {}),
+    }
+    expected = utils.normalise(1 - ink)
     for name, (image, options) in kinds.items():
         path = save(image, tmp_path / name, **options)
-        digit = photographs.normalise(photographs.read_picture(path))
+        digit = utils.normalise(utils.read_picture(path))
         assert digit is not None and np.abs(digit - expected).mean() < 0.02, name
 
 
@@ -131,16 +144,22 @@ def huge_png(side):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed)
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    (None, "no file"), (b"", "cannot|no picture"), (b"I am text", "no picture"),
-    (huge_png(10001), r"^\S+x\.png is too large \(10001 x"), (huge_png(60000), "exceeds limit"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "no file"),
+        (b"", "cannot|no picture"),
+        (b"I am text", "no picture"),
+        (huge_png(10001), r"^\S+x\.png is too large \(10001 x"),
+        (huge_png(60000), "exceeds limit"),
+    ],
+)
 def test_what_is_no_picture_is_refused(tmp_path, content, words):
     path = tmp_path / "x.png"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=words) as error:
-        photographs.read_picture(path)
+        utils.read_picture(path)
     assert "x.png" in str(error.value) and "\n" not in str(error.value)
 
 
@@ -155,23 +174,112 @@ def test_a_picture_that_is_a_program_is_not_run(tmp_path, monkeypatch):
     ghostscript.chmod(0o700)
     monkeypatch.setattr(EpsImagePlugin, "gs_binary", str(ghostscript))
     with pytest.raises(UserError, match=r"x\.eps is no picture"):
-        photographs.read_picture(tmp_path / "x.eps")
+        utils.read_picture(tmp_path / "x.eps")
     assert not (tmp_path / "trace").exists()
 
 
-def test_one_bad_picture_does_not_spoil_the_others(tmp_path, capsys):
+def reading(tmp_path, *paths, typed=("output_dir",), **more):
+    """The options of --predict, as the command line gives them."""
+    what = {"show": False, "no_plots": False, "output_dir": tmp_path / "out", **more}
+    return types.SimpleNamespace(predict=paths, typed=set(typed), **what)
+
+
+def seven(digits):
+    """A network that reads every digit as a 7."""
+    return chances_of([7] * len(digits), 0.998)
+
+
+@pytest.fixture
+def good(tmp_path):
     from PIL import Image
 
-    good = save(Image.fromarray(np.uint8(255 - 255 * drawn_seven())), tmp_path / "good.png")
+    return save(Image.fromarray(np.uint8(255 - 255 * drawn_seven())), tmp_path / "good.png")
+
+
+def test_one_bad_picture_does_not_spoil_the_others(tmp_path, capsys, good):
+    from PIL import Image
+
     blank = save(Image.new("L", (50, 50), 255), tmp_path / "blank.png")
     bad = [tmp_path / "no.png", tmp_path, *[tmp_path / f"{i}.png" for i in range(5)]]
-    args = types.SimpleNamespace(predict=[*bad, good, blank], show=False,
-                                 output_dir=tmp_path / "out", script="nnet_fc")  # fmt: skip
     words = r"there is no file .*no\.png; cannot read .*2\.png; and 2 pictures more$"
     with pytest.raises(UserError, match=words):
-        photographs.read_pictures(args, lambda digits: chances_of([7], [0.998])[None, 0])
+        utils.read_pictures(reading(tmp_path, *bad, good, blank), seven)
     assert capsys.readouterr().out == f"{good}: 7 (99.8%)\n{blank}: blank, no ink found\n"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["readings.png"]
+
+
+def test_each_picture_gets_its_own_answer(tmp_path, capsys, good):
+    """Two digits each, and a blank page between them."""
+    from PIL import Image
+
+    answers = iter([(4, 2), (1, 3)])
+
+    def read(digits):
+        assert digits.shape == (1, 42, 28)
+        upper, lower = next(answers)
+        return np.concatenate([chances_of([upper], 0.5), chances_of([lower], 0.75)])
+
+    blank = save(Image.new("L", (50, 50), 255), tmp_path / "blank.png")
+    found = utils.read_pictures(reading(tmp_path, good, blank, good), read, height=42)
+    assert found == [(good, (4, 2)), (blank, ()), (good, (1, 3))]
+    assert f"{good}: 4 2 (50.0%, 75.0%)\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "drawn", "opened"),
+    [
+        ({"typed": ()}, False, False),
+        ({}, True, False),
+        ({"typed": (), "show": True}, True, True),
+        ({"no_plots": True}, False, False),
+        ({"no_plots": True, "show": True}, False, False),
+    ],
+    ids=["nothing asked", "--output-dir", "--show", "--no-plots", "--no-plots --show"],
+)
+def test_readings_are_drawn_where_that_was_asked_for(
+    tmp_path, monkeypatch, good, more, drawn, opened
+):
+    shown = []
+    monkeypatch.setattr(utils, "show_pictures", shown.extend)
+    utils.read_pictures(reading(tmp_path, good, **more), seven)
+    picture = tmp_path / "out" / "readings.png"
+    assert picture.exists() == picture.parent.exists() == drawn
+    assert shown == [picture] * opened
+
+
+@pytest.mark.slow
+def test_a_folder_means_the_same_however_it_is_named(tmp_path, monkeypatch, good):
+    """The default folder, too, once it is typed."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("runs/mlp", tmp_path / "runs" / "mlp", f"../{tmp_path.name}/runs/mlp"):
+        parser = utils.argument_parser(
+            tmp_path / "mlp.py", "", epochs=1, batch_size=1, lr=1, momentum=0
+        )
+        args = parser.parse_args(["--predict", str(good), "--output-dir", str(name)])
+        utils.read_pictures(args, seven)
+        (tmp_path / "runs" / "mlp" / "readings.png").unlink()  # was drawn
+
+
+NAMES = ["costs $5.png", "$x_$.png", "a_{b^c.png", "new\nline.png", os.fsdecode(b"\xff.png")]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_any_name_of_a_picture_can_be_drawn(tmp_path, monkeypatch, name):
+    shown, draw = [], utils.save_figure
+
+    def save_figure(path, size, fill, **grid):
+        def filled(axes, figure):
+            fill(axes, figure)
+            shown.append(axes[0, 0].get_title())
+            assert not axes[0, 0].title.get_parse_math()
+
+        draw(path, size, filled, **grid)
+
+    monkeypatch.setattr(utils, "save_figure", save_figure)
+    digit = np.zeros((1, 28, 28))
+    utils.draw_readings(tmp_path / "r.png", [name], [np.ones((9, 7))], digit, chances_of([3], 0.9))
+    assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+    assert shown[0].split() == utils.printable(name).split()
 
 
 def test_a_reading_is_drawn_beside_what_was_read(tmp_path, monkeypatch):
@@ -179,7 +287,7 @@ def test_a_reading_is_drawn_beside_what_was_read(tmp_path, monkeypatch):
     originals, digits = [np.ones((9, 7)), np.zeros((5, 8))], np.zeros((2, 42, 28))
     chances = np.concatenate([chances_of([3, 1], 0.9), chances_of([0, 8], 0.75)])  # (2, 2, 10)
     names = ["pictures/3 over 0.png", "b.png"]
-    photographs.draw_readings(tmp_path / "r.png", names, originals, digits, chances)
+    utils.draw_readings(tmp_path / "r.png", names, originals, digits, chances)
     rows = np.reshape(caught[0].axes, (2, 4))
     assert [row[0].get_title() for row in rows] == ["3 over 0.png", "b.png"]
     for row, original, wanted in zip(rows, originals, [(3, 0), (1, 8)], strict=True):
@@ -190,3 +298,57 @@ def test_a_reading_is_drawn_beside_what_was_read(tmp_path, monkeypatch):
             assert [bar.get_height() for bar in bars] == [height * (n == digit) for n in range(10)]
             colours = [bar.get_facecolor() for bar in bars]
             assert [n for n in range(10) if colours.count(colours[n]) == 1] == [digit]
+
+
+# ----------------------------------------------------------------- drawing with the mouse
+
+
+def mouse(figure, name, axes, x, y, button=1):
+    from matplotlib.backend_bases import MouseEvent
+
+    px, py = axes.transData.transform((x, y))
+    figure.canvas.callbacks.process(name, MouseEvent(name, figure.canvas, px, py, button))
+
+
+def test_a_drawn_stroke_is_shown_to_the_network_and_cleared():
+    from matplotlib import pyplot
+
+    pyplot.switch_backend("agg")
+    asked = []
+
+    def classify(x):
+        asked.append(x)
+        return np.eye(10, dtype=np.float32)[None, 1:2] * 0.75
+
+    figure, button = utils.drawing_pad(classify)
+    figure.canvas.draw()
+    pad, seen, bars, below = figure.axes
+    mouse(figure, "button_press_event", pad, 140, 60)
+    mouse(figure, "motion_notify_event", pad, 140, 220)  # a "1" in one jump
+    mouse(figure, "button_release_event", pad, 140, 220)
+    mouse(figure, "motion_notify_event", pad, 20, 20, button=None)  # the pen is up
+    sheet = pad.images[0].get_array()
+    assert sheet[60:220, 140].min() == 1  # no gaps
+    assert sheet[:, :120].max() == 0 and sheet[:, 160:].max() == 0
+    assert asked[-1].shape == (1, 28, 28) and asked[-1].dtype == np.float32
+    rows, columns = np.nonzero(asked[-1][0] > 0.5)
+    assert np.ptp(rows) + 1 == 20 and 2 <= np.ptp(columns) + 1 <= 4  # MNIST's box of 20
+    assert np.array_equal(seen.images[0].get_array(), asked[-1][0])
+    assert [bar.get_height() for bar in bars.patches] == [0, 75, 0, 0, 0, 0, 0, 0, 0, 0]
+    mouse(figure, "button_press_event", pad, 50, 30)  # and leaves the sheet with the pen down
+    mouse(figure, "motion_notify_event", seen, 5, 5)
+    mouse(figure, "motion_notify_event", pad, 200, 30)
+    assert pad.images[0].get_array()[30, 100:180].max() == 0
+    for name in ("button_press_event", "button_release_event"):
+        mouse(figure, name, below, 0.5, 0.5)
+    assert pad.images[0].get_array().max() == 0
+    assert [bar.get_height() for bar in bars.patches] == [0] * 10
+    pyplot.close(figure)
+
+
+def test_without_a_display_drawing_is_refused(monkeypatch):
+    import matplotlib
+
+    matplotlib.use("agg")
+    with pytest.raises(UserError, match="there is no display to open a window on"):
+        utils.draw_and_read(seven)

@@ -1,17 +1,21 @@
-"""train_utils.py: the course's contract, exact averages, averaged weights, what stops a run."""
+"""train_utils.py: the course's contract, exact averages, comparisons of settings, a look inside."""
 
 import copy
+import csv
 import math
+import types
+
+import train_utils
+import utils
+from tests.conftest import visible_files
+from train_utils import ShuffledBatches, batchify_data, run_epoch, train_model
+from utils import UserError
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-import train_utils
-from train_utils import ShuffledBatches, batchify_data, run_epoch, train_model
-from utils import UserError
 
 
 def small_data(count=20, seed=0):
@@ -72,64 +76,42 @@ def test_labels_of_two_digits_stay_a_pair(pair):
     assert batches[1]["y"].tolist() == [[3, 4, 5], [13, 14, 15]]
 
 
-def test_pictures_and_labels_must_agree():
-    with pytest.raises(ValueError, match="7 pictures, 6 labels"):
+def test_images_and_labels_must_agree():
+    with pytest.raises(ValueError, match="7 images, 6 labels"):
         batchify_data(np.zeros((7, 2)), np.zeros(6), 2)
     for size in (0, -1):
         with pytest.raises(ValueError, match=f"batches of {size}"):
             batchify_data(np.zeros((7, 2)), np.zeros(7), size)
 
 
-def test_shuffled_batches_hold_every_example_once_in_a_new_order():
-    x, y = torch.arange(10.0)[:, None], torch.arange(10)
-    batches = ShuffledBatches(x, torch.stack([y, y + 100]), 5)
+@pytest.mark.parametrize("count", [5, 10, 13])
+@pytest.mark.parametrize("heads", [1, 2])
+def test_shuffled_batches_are_full_and_hold_no_example_twice(count, heads):
+    x = torch.arange(float(count))[:, None]
+    y = torch.arange(count) if heads == 1 else torch.stack([torch.arange(count)] * 2)
+    batches, seen = ShuffledBatches(x, y, 5), []
     torch.manual_seed(0)
-    first, second = ([b["y"][0].tolist() for b in batches] for _ in range(2))
-    assert len(batches) == 2 and first != second
-    assert sorted(sum(first, [])) == list(range(10)) == sorted(sum(second, []))
-    for batch in batches:
-        assert torch.equal(batch["x"][:, 0].long(), batch["y"][0])
-        assert torch.equal(batch["y"][0] + 100, batch["y"][1])
-    with pytest.raises(UserError, match="batch-size 11"):
-        ShuffledBatches(x, y, 11)
-
-
-def test_shuffled_batches_drop_another_remainder_every_time():
-    batches = ShuffledBatches(torch.arange(10.0)[:, None], torch.arange(10), 4)
-    torch.manual_seed(0)
-    seen = [sorted(i for b in batches for i in b["y"].tolist()) for _ in range(5)]
-    assert all(len(s) == 8 for s in seen) and len(set(map(tuple, seen))) > 1
-
-
-@pytest.mark.parametrize("count", range(5, 24))
-def test_all_shuffled_batches_are_full(count):
-    x, y = torch.arange(float(count))[:, None], torch.arange(count)
-    for compose, shape in ((None, (5,)), (torch.add, (2, 5))):
-        batches = ShuffledBatches(x, y, 5, compose=compose)
+    for _ in range(4):
         made = list(batches)
         assert len(made) == len(batches) == count // 5
-        for batch in made:
-            assert batch["x"].shape == (5, 1) and batch["y"].shape == shape
-            assert torch.equal(batch["x"][:, 0], batch["y"].reshape(-1, 5).sum(0).float())
-        firsts = torch.cat([batch["y"].reshape(-1, 5)[0] for batch in made])
-        assert len(firsts.unique()) == len(firsts)
+        assert all(batch["x"].shape == (5, 1) for batch in made)
+        assert all(
+            torch.equal(batch["x"][:, 0].expand(heads, 5), batch["y"].view(heads, 5))
+            for batch in made
+        )
+        seen.append([i for batch in made for i in batch["x"][:, 0].tolist()])
+        assert len(set(seen[-1])) == count - count % 5
+    assert len(set(map(tuple, seen))) == 4  # another order every time
+    if count % 5:  # and another remainder
+        assert len({frozenset(one) for one in seen}) > 1
+    with pytest.raises(UserError, match=f"batch-size {count + 1}: there are only {count}"):
+        ShuffledBatches(x, y, count + 1)
 
 
 def test_only_the_batch_is_augmented_not_the_data():
     x = torch.ones(6, 2)
-    batches = ShuffledBatches(x, torch.zeros(6), 3, augment=lambda b: b * 2)
+    batches = ShuffledBatches(x, torch.zeros(6), 3, augment=lambda b: b.mul_(2))
     assert all((batch["x"] == 2).all() for batch in batches) and (x == 1).all()
-
-
-def test_bytes_become_floats_before_they_are_augmented():
-    x = torch.tensor([[0], [51], [255]], dtype=torch.uint8)
-    seen = []
-    for augment in (None, lambda b: seen.append(b.sort(dim=0)[0]) or b / 2):
-        (batch,) = ShuffledBatches(x, torch.zeros(3), 3, augment=augment)
-        seen.append(batch["x"].sort(dim=0)[0])
-    expected = torch.tensor([[0.0], [0.2], [1.0]])
-    for found, right in zip(seen, (expected, expected, expected / 2), strict=True):
-        torch.testing.assert_close(found, right, rtol=0, atol=1e-7)
 
 
 def test_accuracy_is_the_share_of_equals():
@@ -141,61 +123,44 @@ def test_accuracy_is_the_share_of_equals():
 # ---------------------------------------------------------------------------------- one epoch
 
 
-def test_an_evaluation_averages_over_examples_not_batches():
-    x, y = small_data(7)
-    model = small_model().eval()
+def test_an_evaluation_averages_over_examples_and_changes_nothing():
+    """Batches of 3, 3 and 1; means of batches would weigh the last example three times."""
+    torch.manual_seed(0)
+    (x, y), model = (
+        small_data(7),
+        nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Dropout(0.5), nn.Linear(5, 3)),
+    )
+    model.eval()
+    before, random = state_of(model), torch.get_rng_state()
     loss, accuracy = run_epoch(batchify_data(x, y, 3, drop_last=False), model, None)
+    assert torch.equal(state_of(model), before) and torch.equal(random, torch.get_rng_state())
+    assert all(p.grad is None for p in model.parameters()) and not model.training
     assert loss == pytest.approx(F.cross_entropy(model(x), y).item(), rel=1e-6)
     assert accuracy == pytest.approx((model(x).argmax(1) == y).float().mean().item())
 
 
-def test_an_evaluation_changes_nothing_and_takes_no_gradients():
-    x, y = small_data()
-    model = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Dropout(0.5), nn.Linear(5, 3))
-    model.eval()
-    before, random = state_of(model), torch.get_rng_state()
-    run_epoch(batchify_data(x, y, 5), model, None)
-    assert torch.equal(state_of(model), before) and torch.equal(random, torch.get_rng_state())
-    assert all(p.grad is None for p in model.parameters()) and not model.training
-
-
-def test_one_training_epoch_is_sgd_written_out():
-    x, y = small_data(6)
-    model = small_model().train()
-    twin = copy.deepcopy(model)
-    losses = []
-    for part in (slice(0, 3), slice(3, 6)):
-        twin.zero_grad()
-        loss = F.cross_entropy(twin(x[part]), y[part])
-        loss.backward()
-        losses.append(loss.item())
-        with torch.no_grad():
-            for p in twin.parameters():
-                p -= 0.1 * p.grad
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    loss, _ = run_epoch(batchify_data(x, y, 3), model, optimizer)
-    torch.testing.assert_close(state_of(model), state_of(twin), rtol=1e-6, atol=1e-7)
-    assert loss == pytest.approx(np.mean(losses), rel=1e-6)
-
-
 def test_two_heads_train_on_the_mean_of_their_losses():
-    x, upper = small_data(6)
+    """And the averages of both are exact with a short last batch, in training as well."""
+    x, upper = small_data(7)
     lower = (upper + 1) % 3
     model = TwoHeads().train()
-    twin = copy.deepcopy(model)
-    a, b = twin(x)
-    ((F.cross_entropy(a, upper) + F.cross_entropy(b, lower)) / 2).backward()
-    with torch.no_grad():
-        for p in twin.parameters():
-            p -= 0.5 * p.grad
+    twin, losses, rights = copy.deepcopy(model), torch.zeros(2), torch.zeros(2)
+    for part in (slice(0, 5), slice(5, 7)):
+        outs, truths = twin(x[part]), (upper[part], lower[part])
+        both = torch.stack([F.cross_entropy(z, t) for z, t in zip(outs, truths, strict=True)])
+        twin.zero_grad()
+        both.mean().backward()
+        losses += both.detach() * len(x[part])
+        rights += torch.stack([(z.argmax(1) == t).sum() for z, t in zip(outs, truths, strict=True)])
+        with torch.no_grad():
+            for p in twin.parameters():
+                p -= 0.5 * p.grad
+    batches = batchify_data(x, (upper, lower), 5, drop_last=False)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    losses, accuracies = run_epoch(batchify_data(x, (upper, lower), 6), model, optimizer)
+    found = run_epoch(batches, model, optimizer)
     torch.testing.assert_close(state_of(model), state_of(twin), rtol=1e-6, atol=1e-7)
-    expected = (F.cross_entropy(a, upper).item(), F.cross_entropy(b, lower).item())
-    assert losses == pytest.approx(expected, rel=1e-6)
-    assert accuracies == pytest.approx(
-        [(z.argmax(1) == t).float().mean().item() for z, t in ((a, upper), (b, lower))]
-    )
+    assert found[0] == pytest.approx((losses / 7).tolist(), rel=1e-6)
+    assert found[1] == pytest.approx((rights / 7).tolist()) and isinstance(found[0], tuple)
 
 
 def test_no_batch_at_all_is_an_error_not_a_division_by_zero():
@@ -206,134 +171,58 @@ def test_no_batch_at_all_is_an_error_not_a_division_by_zero():
 # ----------------------------------------------------------------------------------- training
 
 
-def test_train_model_is_the_courses_momentum_sgd():
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
+def test_train_model_is_the_courses_sgd(momentum, nesterov, capsys):
+    """Written out; the weights of the last epoch stay, and each epoch is told in a line."""
     x, y = small_data(20)
     batches, model = batchify_data(x, y, 5), small_model()
     twin = copy.deepcopy(model)
     velocity = [torch.zeros_like(p) for p in twin.parameters()]
     for _ in range(3):
         for batch in batches:
-            gradients = torch.autograd.grad(F.cross_entropy(twin(batch["x"]), batch["y"]),
-                                            list(twin.parameters()))  # fmt: skip
+            loss = F.cross_entropy(twin(batch["x"]), batch["y"])
+            gradients = torch.autograd.grad(loss, list(twin.parameters()))
             with torch.no_grad():
                 for p, v, g in zip(twin.parameters(), velocity, gradients, strict=True):
-                    v.mul_(0.9).add_(g)
-                    p -= 0.05 * (g + 0.9 * v)
+                    v.mul_(momentum).add_(g)
+                    p -= 0.05 * (g + momentum * v if nesterov else v)
     dev = batchify_data(*small_data(9, seed=1), 4, drop_last=False)
-    accuracy = train_model(batches, dev, model, 0.05, 0.9, True, 3)
+    accuracy = train_model(batches, dev, model, 0.05, momentum, nesterov, 3)
     torch.testing.assert_close(state_of(model), state_of(twin), rtol=1e-5, atol=1e-6)
     assert accuracy == run_epoch(dev, twin.eval(), None)[1] and not model.training
-
-
-def test_train_model_says_what_happens_unless_quiet(capsys):
-    batches = batchify_data(*small_data(), 5)
-    train_model(batches, batches, small_model(), n_epochs=2)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("   ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
-    train_model(batches, batches, small_model(), n_epochs=2, quiet=True)
-    assert capsys.readouterr() == ("", "")
+    assert [line.split("   ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
 
 
 def test_two_heads_return_a_pair():
     x, y = small_data()
-    batches = batchify_data(x, (y, y), 5)
-    accuracy = train_model(batches, batches, TwoHeads(), n_epochs=1, quiet=True)
-    assert len(accuracy) == 2 and all(0 <= a <= 1 for a in accuracy)
+    batches = batchify_data(x, (y, 2 - y), 5)
+    model = TwoHeads()
+    accuracy = train_model(batches, batches, model, n_epochs=1)
+    assert accuracy == run_epoch(batches, model, None)[1] and len(accuracy) == 2
 
 
-def test_the_best_epoch_is_kept(tmp_path):
+def test_a_run_keeps_the_best_epoch():
     """A rate that ruins the weights in the second half: the chosen ones are of the first."""
-    x, y = torch.randn(30, 6), torch.zeros(30, dtype=torch.long)
-    y[x[:, 0] > 0] = 1
-    batches, history = batchify_data(x, y, 10), []
+    x = torch.randn(30, 6, generator=torch.Generator().manual_seed(0))
+    batches, run = batchify_data(x, x[:, 0] > 0, 10), utils.Run(8, 0)
     model = small_model()
-    accuracy = train_model(batches, batches, model, lr=0.5, n_epochs=8, keep_best=True, quiet=True,
-                           schedule=lambda t: 1 if t < 0.5 else -20, history=history,
-                           checkpoint=tmp_path / "a.pt")  # fmt: skip
-    assert accuracy == max(row["dev_accuracy"] for row in history) > history[-1]["dev_accuracy"]
+    accuracy = train_model(
+        batches, batches, model, 0.5, n_epochs=8, run=run, schedule=lambda t: 1 if t < 0.5 else -20
+    )
+    assert accuracy == max(row["dev_accuracy"] for row in run.history)
+    assert accuracy > run.history[-1]["dev_accuracy"]
     assert run_epoch(batches, model, None)[1] == accuracy
-    again = small_model(seed=1)
-    train_model(batches, batches, again, lr=0.5, n_epochs=8, keep_best=True, quiet=True,
-                checkpoint=tmp_path / "a.pt", resume=True)  # fmt: skip
-    assert torch.equal(state_of(again), state_of(model))
 
 
-def test_one_cycle_rises_and_falls():
-    rates = [train_utils.one_cycle(t) for t in (0, 0.15, 0.3, 0.65, 1)]
-    assert rates == pytest.approx([0, 0.5, 1, 0.5, 0])
-
-
-def test_the_schedule_reaches_the_optimizer_step_by_step():
-    """Two epochs of two steps see the rate at the middle of each quarter of the run."""
-    model = nn.Linear(1, 2, bias=False)
-    batches = batchify_data(torch.zeros(4, 1), torch.zeros(4), 2)
-    seen, history = [], []
-    train_model(batches, batches, model, lr=8.0, n_epochs=2, quiet=True, history=history,
-                schedule=lambda t: seen.append(t) or t)  # fmt: skip
-    assert list(dict.fromkeys(seen)) == [0.125, 0.375, 0.625, 0.875]
-    assert [row["lr"] for row in history] == [8 * 0.625, 8 * 0.875]
-
-
-@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
-def test_sgd_is_pytorchs(momentum, nesterov):
-    nets = [small_model(), small_model()]
-    idle = [nn.Parameter(torch.ones(2)) for _ in nets]  # no loss depends on it
-    rates = [0.5, 0.1, 0.0, 0.3, 0.2]
-    ours = train_utils.SGD([*nets[0].parameters(), idle[0]], rates.__getitem__, momentum, nesterov)
-    other = torch.optim.SGD([*nets[1].parameters(), idle[1]], 1.0, momentum, nesterov=nesterov)
-    for step, rate in enumerate(rates):
-        other.param_groups[0]["lr"] = rate
-        x, y = small_data(4, seed=step)
-        for net, optimizer in zip(nets, (ours, other), strict=True):
-            optimizer.zero_grad()
-            F.cross_entropy(net(x), y).backward()
-            optimizer.step()
-        if step == 2:  # as --resume does
-            saved = copy.deepcopy(ours.state_dict())
-            parameters = [*nets[0].parameters(), idle[0]]
-            ours = train_utils.SGD(parameters, rates.__getitem__, momentum, nesterov)
-            ours.load_state_dict(saved)
-        torch.testing.assert_close(state_of(nets[0]), state_of(nets[1]))
-    assert idle[0].tolist() == [1, 1]
-
-
-def test_averaged_weights_follow_the_formula():
-    model, averaged = nn.BatchNorm1d(1), nn.BatchNorm1d(1)
-    for step, value in enumerate([1.0, 2.0, 4.0], 1):
-        with torch.no_grad():
-            model.weight.fill_(value)
-            model.running_mean.fill_(10 * value)
-        train_utils.update_average(averaged, model, step, 0.2)
-    # decay min(0.2, (1 + step) / (10 + step)): 2/11, 0.2, 0.2, from weight 1 and mean 0.
-    weight, mean = 1.0, 0.0
-    for decay, value in ((2 / 11, 1.0), (0.2, 2.0), (0.2, 4.0)):
-        weight, mean = decay * weight + (1 - decay) * value, decay * mean + (1 - decay) * 10 * value
-    assert averaged.weight.item() == pytest.approx(weight)
-    assert averaged.running_mean.item() == pytest.approx(mean)
-
-
-def test_a_loss_that_is_no_number_stops_at_once(tmp_path):
-    x, y = small_data()
-    batches = batchify_data(x, y, 5)
-    path = tmp_path / "checkpoint.pt"
-    train_model(batches, batches, small_model(), n_epochs=1, checkpoint=path, quiet=True)
-    before = path.read_bytes()
+def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(tmp_path):
+    batches = batchify_data(*small_data(), 5)
+    train_model(batches, batches, small_model(), n_epochs=1, run=utils.Run(1, 0, tmp_path))
+    before = (tmp_path / "checkpoint.npz").read_bytes()
     batches[1]["x"][0, 0] = math.nan
     with pytest.raises(UserError, match="lower --lr"):
-        train_model(batches, batches, small_model(), checkpoint=path, quiet=True)
-    assert path.read_bytes() == before
-    seen = []
-    with pytest.raises(UserError, match="lower --lr"):
-        run_epoch((seen.append(1) or batch for batch in batches), small_model().eval(), None)
-    assert len(seen) == 2  # of 4 batches
-
-
-def test_losses_that_only_their_sum_makes_infinite_stop_the_run():
-    model = nn.Linear(1, 2, bias=False)
-    with torch.no_grad():
-        model.weight.copy_(torch.tensor([[0.0], [2e38]]))
-    with pytest.raises(UserError, match="lower --lr"):
-        run_epoch(batchify_data(torch.ones(5, 1), torch.zeros(5), 1), model.eval(), None)
+        train_model(batches, batches, small_model(), n_epochs=1, run=utils.Run(1, 0, tmp_path))
+    assert (tmp_path / "checkpoint.npz").read_bytes() == before
 
 
 # ------------------------------------------------------------------------ devices and precision
@@ -349,28 +238,208 @@ def test_auto_takes_the_cpu_when_there_is_no_gpu(monkeypatch):
     assert train_utils.choose_device("auto") == "cuda"
 
 
-@pytest.mark.parametrize(("able", "expected"), [({}, "fp32"), ({"avx512_bf16": True}, "bf16"),
-                                                ({"amx_bf16": True}, "bf16")])  # fmt: skip
-def test_auto_takes_bf16_where_the_processor_has_it(monkeypatch, able, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
-    assert train_utils.choose_precision("auto", "cpu") == expected
-    assert train_utils.choose_precision("fp32", "cpu") == "fp32"
+@pytest.mark.parametrize(
+    ("device", "able", "expected"),
+    [
+        ("cpu", {}, "fp32"),
+        ("cpu", {"avx512_bf16": True}, "bf16"),
+        ("cpu", {"amx_bf16": True}, "bf16"),
+        ("cuda", (7, 5), "fp32"),
+        ("cuda", (8, 0), "bf16"),
+        ("mps", None, "fp32"),
+    ],
+)
+def test_auto_takes_bf16_where_the_processor_has_it(monkeypatch, device, able, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able or {})
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: able)
+    assert train_utils.choose_precision("auto", device) == expected
+    assert train_utils.choose_precision("fp32", device) == "fp32"
 
 
-@pytest.mark.parametrize(("capability", "expected"), [((7, 5), "fp32"), ((8, 0), "bf16"),
-                                                      ((9, 0), "bf16")])  # fmt: skip
-def test_auto_takes_bf16_on_graphics_cards_that_have_it(monkeypatch, capability, expected):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
-    assert train_utils.choose_precision("auto", "cuda") == expected
-    assert train_utils.choose_precision("auto", "mps") == "fp32"
+# ------------------------------------------------------------------------ comparisons of settings
+
+ERRORS = {  # percent misread by seed
+    "baseline": {0: 2.0, 1: 3.0, 2: 4.0},
+    "better": {0: 1.0, 1: 1.9, 2: 3.1},  # changes -1, -1.1, -0.9: mean -1, sd 0.1
+    "noisy": {0: 3.0, 1: 3.0, 2: 6.0},  # changes 1, 0, 2: mean 1, sd 1
+    "short": {1: 3.5},  # one pair: no interval
+}
 
 
-def test_bf16_computes_with_eight_bits_of_mantissa():
-    model = nn.Linear(1, 3, bias=False)
-    nn.init.constant_(model.weight, 1.001)  # bf16 knows 1 and 1.0078125
-    batch = [{"x": torch.tensor([[8.0]]), "y": torch.tensor([0])}]
+def test_settings_are_compared_in_pairs_by_hand():
+    """t for 2 degrees of freedom, two-sided: 5 % / 3 comparisons leaves 0.99167 below it. With 2
+    degrees of freedom the quantile is (2 p - 1) * sqrt(2 / (1 - (2 p - 1)^2))."""
+    level = 1 - 0.05 / 3
+    t = level * math.sqrt(2 / (1 - level**2))
+    first, better, noisy, short = train_utils.compare_settings(ERRORS)
+    assert (first["misread"], first["sd"], first["seeds"]) == (3, 1, 3)
+    assert (first["difference"], first["interval"], first["verdict"]) == ("", "", "")
+    assert better["difference"] == pytest.approx(-1)
+    assert (
+        better["interval"]
+        == pytest.approx(t * 0.1 / math.sqrt(3))
+        == pytest.approx(0.4416, abs=1e-4)
+    )
+    assert noisy["difference"] == 1 and noisy["interval"] == pytest.approx(t / math.sqrt(3))
+    assert (short["difference"], short["interval"]) == (0.5, "")
+    verdicts = [row["verdict"] for row in (better, noisy, short)]
+    assert verdicts == ["fewer errors", "not told apart", "not told apart"]
+    swapped = {"better": ERRORS["better"], "baseline": ERRORS["baseline"]}
+    assert train_utils.compare_settings(swapped)[1]["verdict"] == "more errors"
+    # Unpaired, the spread of the seeds would hide what pairs show; alone, the interval is narrower.
+    alone = train_utils.compare_settings({name: ERRORS[name] for name in ("baseline", "noisy")})
+    assert alone[1]["interval"] == pytest.approx(4.3027 / math.sqrt(3), abs=1e-4)
+
+
+def test_the_table_says_what_was_found():
+    lines = train_utils.comparison_table(train_utils.compare_settings(ERRORS)).splitlines()
+    lines = [" ".join(line.split()) for line in lines]
+    assert lines[1] == "baseline 3.00 +- 1.00"
+    assert lines[2] == "better 2.00 +- 1.05 -1.00 +- 0.44 fewer errors"
+    assert lines[4] == "short 3.50 +- 0.00 +0.50 not told apart"
+    assert lines[5].startswith("3 seeds, paired")
+
+
+def pretend(name, seed):
+    record = utils.Run(1, seed)
+    accuracy = 1 - ERRORS[name][seed] / 100
+    record.history = [utils.history_row(1, (1.0, 0.5), (1.0, accuracy), 0.1, 1.0 + seed)]
+    return nn.Linear(4, 2), record
+
+
+def a_sweep(folder, names, train_one=pretend):
+    args = types.SimpleNamespace(quiet=True, no_plots=False)
+    return train_utils.sweep(args, utils.Run(1, 0, folder), names, 3, train_one, against_time=True)
+
+
+def test_a_sweep_writes_the_comparison(tmp_path):
+    rows = a_sweep(tmp_path, ["baseline", "better", "noisy"])
+    assert visible_files(tmp_path) == {"sweep.csv", "sweep.png"}
+    written = list(csv.DictReader((tmp_path / "sweep.csv").open()))
+    assert [{key: str(value) for key, value in row.items()} for row in rows] == written
+    assert [row["verdict"] for row in written] == ["", "fewer errors", "not told apart"]
+    assert written[1]["seconds"] == "2.0" and written[1]["weights"] == "10.0"
+
+
+def test_ctrl_c_keeps_the_settings_that_are_finished(tmp_path):
+    def stopped_in(place):
+        def train_one(name, seed):
+            if (name, seed) == place:
+                raise KeyboardInterrupt
+            return pretend(name, seed)
+
+        return train_one
+
+    with pytest.raises(KeyboardInterrupt, match="what was finished: baseline, better"):
+        a_sweep(tmp_path, ["baseline", "better", "noisy"], stopped_in(("noisy", 1)))
+    written = list(csv.DictReader((tmp_path / "sweep.csv").open()))
+    assert [(row["setting"], row["seeds"]) for row in written] == [
+        ("baseline", "3"),
+        ("better", "3"),
+    ]
+    kept = (tmp_path / "sweep.csv").read_bytes()
+    with pytest.raises(KeyboardInterrupt, match="before there was anything to compare"):
+        a_sweep(tmp_path, ["baseline", "better"], stopped_in(("better", 2)))
+    assert (tmp_path / "sweep.csv").read_bytes() == kept
+
+
+# -------------------------------------------------------------------- a look inside the network
+
+
+class OfOnesOwn(nn.Module):
+    """A network as people write them: layers as attributes, one activation used twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 20, 3, stride=3)
+        self.act, self.out = nn.ReLU(), nn.Linear(20 * 8 * 8, 10)
+
+    def forward(self, x):
+        x = self.act(self.conv2(self.act(self.conv1(x))))
+        return self.out(x.flatten(1))
+
+
+def with_activation(kind):
+    layers = [nn.Conv2d(1, 4, 3), kind(), nn.Conv2d(4, 20, 3, stride=3), kind(), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(20 * 8 * 8, 10))
+
+
+NETWORKS = {
+    "LeakyReLU": (lambda: with_activation(nn.LeakyReLU), 0),
+    "GELU": (lambda: with_activation(nn.GELU), 0),
+    "Tanh": (lambda: with_activation(nn.Tanh), 0),
+    "ReLU": (lambda: with_activation(nn.ReLU), 1 / 24),
+    "a class of one's own": (OfOnesOwn, 1 / 24),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_any_network_is_looked_into(name, tmp_path, monkeypatch, capsys):
+    """One channel has a bias that ReLU cuts off: 1 of 4 + 20 is dead, and with others none."""
+    build, dead = NETWORKS[name]
+    torch.manual_seed(0)
+    model, seen = build(), []
+    with torch.no_grad():
+        for layer in (one for one in model.modules() if isinstance(one, nn.Conv2d)):
+            nn.init.constant_(layer.bias, 1)
+        next(model.children()).bias[0] = -5
+    monkeypatch.setattr(train_utils, "draw_layers", lambda path, *given: seen.append(given))
+    x = torch.rand(3, 1, 28, 28)
+    assert train_utils.dead_units(model, x) == pytest.approx(dead)
+    run = utils.Run(1, 0, tmp_path)
+    train_utils.draw_inside(run, model, x[:1])
+    assert run.pictures == ["filters.png", "activations.png"] and capsys.readouterr().err == ""
+    image, maps, chances = seen[0]
+    assert np.array_equal(image, x[0, 0].numpy()) and chances.shape == (1, 10)
+    assert [one.shape for one in maps] == [(4, 26, 26), (20, 8, 8)]
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_a_fully_connected_network_shows_its_weights(tmp_path, monkeypatch):
     seen = []
-    model.register_forward_hook(lambda module, x, out: seen.append(out[0, 0].item()))
-    for precision in ("fp32", "bf16"):
-        run_epoch(batch, model.eval(), None, precision=precision)
-    assert seen == [pytest.approx(8.008), 8.0]
+    monkeypatch.setattr(utils, "draw_weights", lambda path, *given: seen.append(given))
+    model, run = nn.Sequential(nn.Flatten(), nn.Linear(42 * 28, 5)), utils.Run(1, 0, tmp_path)
+    train_utils.draw_inside(run, model, torch.zeros(1, 1, 42, 28))
+    assert run.pictures == ["weights.png"] and seen[0][1] == (42, 28)
+    assert np.array_equal(seen[0][0], model[1].weight.detach().numpy())
+    assert train_utils.dead_units(model, torch.zeros(2, 1, 42, 28)) == 0
+
+
+def test_a_network_without_anything_to_show_shows_nothing(tmp_path):
+    run = utils.Run(1, 0, tmp_path)
+    model = nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(14 * 14, 10))
+    train_utils.draw_inside(run, model, torch.zeros(1, 1, 28, 28))
+    assert run.pictures == [] and visible_files(tmp_path) == set()
+
+
+def test_attention_is_no_obstacle():
+    """It stands among PyTorch's activations, and gives a pair; a run must not end on that."""
+
+    class Attends(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention, self.out = nn.MultiheadAttention(28, 2), nn.Linear(28 * 28, 10)
+
+        def forward(self, x):
+            rows = x[:, 0].transpose(0, 1)  # (28, N, 28)
+            seen, _ = self.attention(rows, rows, rows)
+            return self.out(seen.transpose(0, 1).flatten(1))
+
+    assert train_utils.dead_units(Attends(), torch.rand(3, 1, 28, 28)) == 0
+
+
+def test_layers_are_drawn_from_top_to_bottom(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(
+        "matplotlib.figure.Figure.savefig", lambda figure, *_, **__: figures.append(figure)
+    )
+    layers = [np.full((20, 4, 4), 2.0), np.full((3, 2, 2), 8.0)]
+    chances = np.stack([np.eye(10)[4], np.eye(10)[2]])
+    train_utils.draw_layers(tmp_path / "a.png", np.zeros((42, 28)), layers, chances)
+    first, second, third, last = figures[0].axes
+    assert first.images[0].get_array().shape == (42, 28)
+    assert "16 of 20 channels, 4 x 4" in second.get_title()
+    assert "3 channels, 2 x 2" in third.get_title()
+    assert [axis.images[0].get_clim() for axis in (second, third)] == [(0, 2), (0, 8)]
+    heights = [bar.get_height() for bar in last.patches]
+    assert [heights.index(100), 10 + heights[10:].index(100)] == [4, 12] and len(heights) == 20

@@ -1,24 +1,26 @@
-"""utils.py: data that is right, data that is wrong, and the files of a run."""
+"""utils.py: how programs end, data that is right and wrong, files, the command line."""
 
 import gzip
 import os
 import pickle
+import shutil
 import signal
 import struct
 import subprocess
 import sys
-import threading
 import tracemalloc
-
-import filelock
-import numpy as np
-import pytest
 
 import utils
 from tests.conftest import ROOT, run_script, write_idx, write_mnist
 from utils import UserError
 
+import numpy as np
+import pytest
+
 # -------------------------------------------------------------------------------- the program
+
+
+NO_MEMORY = "out of memory; try a smaller --batch-size or network"
 
 
 def raising(error):
@@ -28,16 +30,18 @@ def raising(error):
     return main
 
 
-@pytest.mark.parametrize(("error", "status", "line"), [
-    (UserError("the cat\nsat \x1b[2J"), 2, "error: the cat sat  [2J"),  # no new line, no controls
-    (OSError(28, "No space left"), 2, "error: a file could not be written: No space left"),
-    (OSError(13, "Permission denied", "x.csv"), 2, "error: x.csv: Permission denied"),
-    (MemoryError(), 2, "error: out of memory; try a smaller --batch-size or network"),
-    (RuntimeError("can't allocate memory"), 2, "error: out of memory; try a smaller --batch-size "
-                                               "or network"),
-    (KeyboardInterrupt(), 130, "interrupted"),
-    (utils.Terminated("stopped"), 143, "stopped"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (UserError("the cat\nsat \x1b[2J"), 2, "error: the cat sat  [2J"),  # no controls
+        (OSError(28, "No space left"), 2, "error: a file could not be written: No space left"),
+        (OSError(13, "Permission denied", "x.csv"), 2, "error: x.csv: Permission denied"),
+        (MemoryError(), 2, f"error: {NO_MEMORY}"),
+        (RuntimeError("can't allocate memory"), 2, f"error: {NO_MEMORY}"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (utils.Terminated("stopped"), 143, "stopped"),
+    ],
+)
 def test_an_end_that_is_no_defect_takes_one_line(as_program, error, status, line):
     assert as_program(raising(error), "mlp.py") == (status, "", f"mlp.py: {line}\n")
 
@@ -68,22 +72,44 @@ def test_a_name_beyond_the_letters_of_the_output_is_printed(as_program):
     assert as_program(lambda: print(name), "mlp.py") == (0, "\\udcff.png\n", "")
 
 
-def program(code, **more):
+def program(code, env=None, **more):
     """Run code as a program, whose output waits in memory as it does for users."""
     text = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv = ['mlp.py']; import utils\n"
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    env = {**os.environ, **(env or {}), "PYTHONUNBUFFERED": ""}
     command = [sys.executable, "-c", text + code]
     return subprocess.run(command, stderr=subprocess.PIPE, text=True, env=env, **more)
 
 
+HANGING = """
+import signal
+def main():
+    try:
+        signal.raise_signal(signal.{first})
+    finally:
+        signal.raise_signal(signal.SIGINT)  # an impatient one: ignored
+        print("tidied up", flush=True)
+        later = utils.time.monotonic() + 1.5
+        utils.time.monotonic = lambda: later
+        signal.raise_signal(signal.SIGINT)
+        print("still there", flush=True)
+utils.run_script(main)
+"""
+
+
+@pytest.mark.parametrize(("first", "status"), [("SIGINT", 130), ("SIGTERM", 130)])
+def test_ctrl_c_a_second_later_ends_a_program_that_hangs(first, status):
+    done = program(HANGING.format(first=first), stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "tidied up\n", "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a pipe of a shell")
 @pytest.mark.parametrize("how", ["", ", flush=True", " * 100_000"])
-def test_a_reader_that_goes_away_is_no_traceback(how):
-    reading, writing = os.pipe()
+def test_a_reader_that_has_seen_enough_ends_the_program_quietly(how):
+    reading, writing = os.pipe()  # as in `python mlp.py | head`
     os.close(reading)
     done = program(f"utils.run_script(lambda: print('x'{how}))", stdout=writing)
     os.close(writing)
-    assert done.returncode == 2
-    assert done.stderr == "mlp.py: error: nobody reads the output any more\n"
+    assert (done.returncode, done.stderr) == (141, "")  # 128 + SIGPIPE, as shells expect
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device /dev/full of Linux")
@@ -92,9 +118,7 @@ def test_an_output_that_is_full_is_no_traceback(how):
     with open("/dev/full", "w") as full:
         done = program(f"utils.run_script(lambda: print('x'{how}))", stdout=full)
     assert done.returncode == 2
-    assert done.stderr == (
-        "mlp.py: error: a file could not be written: No space left on device\n"
-    )
+    assert done.stderr == ("mlp.py: error: a file could not be written: No space left on device\n")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="closes the output as a shell does")
@@ -117,9 +141,27 @@ def test_a_defect_while_importing_keeps_its_traceback(tmp_path):
     assert done.returncode == 1 and "ZeroDivisionError" in done.stderr.splitlines()[-1]
 
 
-def test_the_reason_of_an_error_is_cut_to_a_line():
-    assert utils.reason(ValueError("one\n two")) == "ValueError: one two"
-    assert len(utils.reason(ValueError("x" * 10**6))) < 120
+def test_a_damaged_file_is_blamed_in_one_short_line():
+    with pytest.raises(UserError) as error, utils.blamed_on("a.npz", "is damaged"):
+        raise ValueError("one\n two " + "x" * 10**6)
+    assert str(error.value).startswith("a.npz is damaged (ValueError: one two x")
+    assert len(str(error.value)) < 150
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (MemoryError("4 GiB"), "there is not enough memory to read a.npz"),
+        (FileNotFoundError(), "there is no file a.npz"),
+        (PermissionError(13, "Permission denied"), "cannot read a.npz: Permission denied"),
+        (UserError("a.npz is of last year"), "a.npz is of last year"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_file_is_not_called_damaged_for_what_is_not_its_fault(problem, words):
+    with pytest.raises(UserError) as error, utils.blamed_on("a.npz", "is damaged"):
+        raise problem
+    assert str(error.value) == words
 
 
 # ------------------------------------------------------------------------------ reading MNIST
@@ -132,9 +174,8 @@ def test_mnist_has_the_published_shapes_and_counts():
     assert train_x.dtype == np.float32 and train_y.dtype.kind == "i"
     assert train_x.min() == 0.0 and train_x.max() == 1.0
     # How often each digit occurs, as LeCun's page and every textbook give it.
-    assert np.bincount(train_y).tolist() == [
-        5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949,
-    ]  # fmt: skip
+    published = "5923 6742 5958 6131 5842 5421 5918 6265 5851 5949"
+    assert " ".join(map(str, np.bincount(train_y))) == published
     assert np.bincount(test_y).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert train_y[:5].tolist() == [5, 0, 4, 1, 9] and test_y[:5].tolist() == [7, 2, 1, 0, 4]
 
@@ -159,11 +200,8 @@ def test_plain_files_are_read_as_well_as_packed_ones(tmp_path, small_mnist):
 @pytest.mark.parametrize(("divisor", "protocol"), [(256, 2), (255, 4), (256, 5)])
 def test_the_courses_pickle_gives_the_same_digits(tmp_path, mnist, divisor, protocol):
     (images, labels), _ = mnist
-    pairs = [
-        ((images[part].reshape(-1, 784) / np.float32(divisor)).astype(np.float32),
-         labels[part].astype(np.int64))
-        for part in (slice(0, 50), slice(50, 60), slice(60, 80))
-    ]  # fmt: skip
+    x, y = images.reshape(-1, 784) / np.float32(divisor), labels.astype(np.int64)
+    pairs = [(x[i:j].astype(np.float32), y[i:j]) for i, j in ((0, 50), (50, 60), (60, 80))]
     (tmp_path / "mnist.pkl.gz").write_bytes(gzip.compress(pickle.dumps(pairs, protocol)))
     (train, train_labels), (test, test_labels) = utils.read_mnist(tmp_path)
     assert np.array_equal(train, images[:60]) and np.array_equal(test, images[60:80])
@@ -177,9 +215,13 @@ def test_labels_of_the_courses_pickle_may_stand_in_a_column(tmp_path):
 
 
 def test_the_courses_pickle_with_something_else_in_it_is_refused(tmp_path):
-    for content in ([1, 2, 3], [(np.full((2, 784), 2.0), np.zeros(2))] * 3, {"a": 1},
-                    [(np.zeros((2, 784)), np.array([1, 11]))] * 3,
-                    [([[0.0] * 784], [1])] * 3):  # fmt: skip
+    for content in (
+        [1, 2, 3],
+        [(np.full((2, 784), 2.0), np.zeros(2))] * 3,
+        {"a": 1},
+        [(np.zeros((2, 784)), np.array([1, 11]))] * 3,
+        [([[0.0] * 784], [1])] * 3,
+    ):
         utils.write_pickle_data(content, tmp_path / "mnist.pkl.gz")
         with pytest.raises(UserError, match=r"mnist\.pkl\.gz is not three pairs"):
             utils.read_mnist(tmp_path)
@@ -198,15 +240,15 @@ DAMAGE = {
     "too long": (IMAGES, lambda old: gzip.compress(gzip.decompress(old) + b"\0"), "as long as"),
     "byte changed": (IMAGES, lambda old: old[:-8] + b"abcd" + old[-4:], "is damaged"),
     "wrong magic": (IMAGES, lambda old: header(0x0C03, 1, 28, 28), "it begins with 00000c03"),
-    "labels for images": (IMAGES, lambda old: header(0x0801, 784), "no IDX file of pictures"),
+    "labels for images": (IMAGES, lambda old: header(0x0801, 784), "no IDX file of images"),
     "images for labels": (LABELS, lambda old: header(0x0803, 1, 28, 28), "no IDX file of labels"),
     "another size": (IMAGES, lambda old: header(0x0803, 1, 32, 24), "32 x 24"),
     "four billion images": (IMAGES, lambda old: header(0x0803, 2**32 - 1, 28, 28), "claims"),
     "a billion labels": (LABELS, lambda old: header(0x0801, 10**9), "claims"),
     "no images": (IMAGES, lambda old: header(0x0803, 0, 28, 28), "claims 0"),
     "empty file": (IMAGES, lambda old: b"", "too short"),
-    "no gzip": (LABELS, lambda old: b"these are not the digits you look for", "no gzip"),
-    "fewer labels": (LABELS, lambda old: header(0x0801, 784), "pictures in"),
+    "no gzip": (LABELS, lambda old: b"these are not the digits you look for", "is damaged"),
+    "fewer labels": (LABELS, lambda old: header(0x0801, 784), "20 images in"),
     "label 10": (LABELS, lambda old: gzip.compress(gzip.decompress(old)[:-1] + b"\n"), "label 10"),
 }
 
@@ -241,17 +283,49 @@ def test_a_file_that_unpacks_to_gigabytes_takes_no_memory(tmp_path):
     tracemalloc.stop()
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(UserError, match=f"cannot read {tmp_path}: "):
-        utils.read_bytes(tmp_path, 10)  # a folder
+@pytest.mark.parametrize("name", ["images", "images.gz"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=f"cannot read {tmp_path / name}: Is a directory"):
+        utils.read_idx(tmp_path / name, (28, 28))
 
 
 def test_a_data_set_without_a_tenth_is_refused(tmp_path):
-    with pytest.raises(UserError, match="d has 9 training pictures; 10 are the fewest"):
+    with pytest.raises(UserError, match="d has 9 training images; 10 are the fewest"):
         utils.read_mnist(write_mnist(tmp_path / "d", 9, 5))
     utils.write_pickle_data([(np.zeros((2, 784)), np.zeros(2))] * 3, tmp_path / "mnist.pkl.gz")
-    with pytest.raises(UserError, match="has 4 training pictures"):
+    with pytest.raises(UserError, match="has 4 training images"):
         utils.read_mnist(tmp_path)
+
+
+def digits_of(folder, limit=None):
+    return utils.load_digits(utils.argparse.Namespace(data_dir=folder, limit=limit))
+
+
+def test_dev_is_the_last_tenth_of_the_first_digits(small_mnist):
+    (images, labels), (test_images, test_labels) = utils.read_mnist(small_mnist)
+    data = digits_of(small_mnist, limit=59)
+    for name, part in (("train", slice(0, 54)), ("dev", slice(54, 59))):
+        x, y = data[name]
+        assert np.array_equal(x, images[part].reshape(-1, 784) / np.float32(255))
+        assert np.array_equal(y, labels[part]) and y.dtype == np.int64
+    x, y = data["test"]
+    assert np.array_equal(x, test_images.reshape(-1, 784) / np.float32(255))
+    assert np.array_equal(y, test_labels)
+
+
+def test_the_checksum_is_that_of_the_digits_and_not_of_their_files(small_mnist, tmp_path):
+    copy = shutil.copytree(small_mnist, tmp_path / "copy")
+    for packed in list(copy.iterdir()):  # the same digits, as plain files
+        packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+        packed.unlink()
+    checksum = digits_of(small_mnist)["checksum"]
+    assert digits_of(copy)["checksum"] == checksum
+    for name in ("train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
+        whole = (copy / name).read_bytes()
+        (copy / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        assert digits_of(copy)["checksum"] != checksum
+        (copy / name).write_bytes(whole)
 
 
 # --------------------------------------------------------------------- helpers of the course
@@ -273,7 +347,7 @@ def test_four_arrays_go_through_a_pickle(tmp_path):
         assert np.array_equal(a, b)
 
 
-def test_plot_images_shows_one_axis_per_picture(monkeypatch):
+def test_plot_images_shows_one_axis_per_image(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     from matplotlib import pyplot
 
@@ -287,7 +361,7 @@ def test_plot_images_shows_one_axis_per_picture(monkeypatch):
     pyplot.close("all")
 
 
-# ------------------------------------------------------------------------- the files of a run
+# ------------------------------------------------------------------------- files that are whole
 
 
 def test_a_file_keeps_its_old_content_until_the_new_one_is_whole(tmp_path):
@@ -323,88 +397,109 @@ def test_a_pickle_keeps_its_old_content_if_the_new_one_fails(tmp_path):
     assert utils.read_pickle_data(tmp_path / "a.pkl.gz") == [1]
 
 
-def test_signals_work_again_after_a_file_that_failed(tmp_path):
-    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(OSError), utils.whole_file(tmp_path / "a"):
-        raise OSError("disk full")
-    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+def test_arrays_come_back_as_they_were_and_objects_are_refused(tmp_path):
+    arrays = {"W 1": np.eye(3, dtype=np.float32), "text": np.array("lr 0.1"), "n": np.array(5)}
+    utils.write_arrays(tmp_path / "a.npz", arrays)
+    back = utils.read_arrays(tmp_path / "a.npz")
+    assert back.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert np.array_equal(back[name], array) and back[name].dtype == array.dtype
+    np.savez(tmp_path / "b.npz", w=np.array([{}], object))
+    with pytest.raises(UserError, match=r"b\.npz is damaged or no file of weights"):
+        utils.read_arrays(tmp_path / "b.npz")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_waits_until_the_file_is_whole(tmp_path, number):
-    arrived = []
-    old = signal.signal(number, lambda *_: arrived.append((tmp_path / "a").exists()))
-    try:
-        with utils.whole_file(tmp_path / "a") as file:
-            signal.raise_signal(number)
-            file.write(b"whole")
-            assert arrived == []
-    finally:
-        signal.signal(number, old)
-    assert arrived == [True] and (tmp_path / "a").read_bytes() == b"whole"
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device /dev/full of Linux")
+def test_arrays_stay_whole_where_the_disk_is_full(tmp_path):
+    utils.write_arrays(tmp_path / "a.npz", {"w": np.ones(3)})
+    os.symlink("/dev/full", tmp_path / ".a.npz.unfinished")
+    with pytest.raises(OSError, match="No space left"):
+        utils.write_arrays(tmp_path / "a.npz", {"w": np.zeros(3)})
+    assert utils.read_arrays(tmp_path / "a.npz")["w"].tolist() == [1, 1, 1]
+    assert os.listdir(tmp_path) == ["a.npz"]
 
 
-def test_a_file_can_be_written_from_another_thread(tmp_path):
-    def write():
-        with utils.whole_file(tmp_path / "a") as file:
-            file.write(b"x")
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    thread.join()
-    assert (tmp_path / "a").read_bytes() == b"x"
+# ------------------------------------------------------------------------- the command line
 
 
-def test_two_runs_cannot_share_a_folder_at_once(tmp_path):
-    hold = (f"import sys; sys.path.insert(0, {str(ROOT)!r}); import utils\n"
-            f"with utils.run_folder({str(tmp_path)!r}):\n print('held', flush=True); input()")
-    other = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE,
-                             stdout=subprocess.PIPE, text=True)  # fmt: skip
-    assert other.stdout.readline() == "held\n"
-    with pytest.raises(UserError, match="another run"), utils.run_folder(tmp_path):
-        pass
-    other.kill()  # the lock goes with its process, even one that could not tidy up
-    other.communicate()
-    with utils.run_folder(tmp_path) as folder:
-        assert folder == tmp_path
+def lesson(file="/where/mlp.py"):
+    """A lesson's parser, with an option and two presets of its own."""
+    parser = utils.argument_parser(file, "", epochs=20, batch_size=5, lr=0.1, momentum=0.9)
+    parser.add_setting("--hidden", type=int, nargs="+", default=[100])
+    parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--sweep", action="store_true")
+    parser.add_preset(lambda values: values["plain"] or values["sweep"], lr=1.0, epochs=30)
+    parser.add_preset(lambda values: values["sweep"], epochs=3)
+    return parser
 
 
-def test_a_run_that_failed_lets_go_of_its_folder(tmp_path, monkeypatch):
-    locks = []  # kept here, for a lock that nobody has any more lets go by itself
-    acquire = filelock.FileLock.acquire
-    monkeypatch.setattr(filelock.FileLock, "acquire",
-                        lambda self, **how: locks.append(self) or acquire(self, **how))  # fmt: skip
-    with pytest.raises(ValueError), utils.run_folder(tmp_path):
-        raise ValueError
-    assert [lock.is_locked for lock in locks] == [False]
+def test_presets_are_defaults_and_what_is_typed_goes_first():
+    def found(*argv):
+        args = lesson().parse_args(list(argv))
+        return args.epochs, args.lr, args.momentum
+
+    assert found() == (20, 0.1, 0.9)
+    assert found("--plain") == (30, 1.0, 0.9)
+    assert found("--sweep") == (3, 1.0, 0.9)  # the later preset goes before the earlier one
+    assert found("--sweep", "--epochs", "20", "--momentum", "0") == (20, 1.0, 0.0)
+    assert found("--lr", "0.1", "--plain") == (30, 0.1, 0.9)  # typed, though it is the default
 
 
-def test_without_a_checkpoint_nothing_can_be_resumed():
-    for checkpoint, history in ((None, [{}]), ("a.pt", [])):
-        with (pytest.raises(KeyboardInterrupt, match="nothing to resume"),
-              utils.saying_how_to_resume(checkpoint, history)):  # fmt: skip
-            raise KeyboardInterrupt
-    with (pytest.raises(utils.Terminated, match="--resume goes on after epoch 1"),
-          utils.saying_how_to_resume("a.pt", [{}])):  # fmt: skip
-        raise utils.Terminated
+def test_typed_options_are_known_and_cosmetic_ones_are_no_settings():
+    args = lesson().parse_args(["--hidden", "5", "--seed=0", "--quiet", "--data-dir", "d"])
+    assert args.typed == {"hidden", "seed", "quiet", "data_dir"}
+    recipe = {"epochs", "batch_size", "lr", "momentum", "seed", "limit", "hidden"}
+    assert set(args.settings) == recipe
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
-    with (pytest.raises(UserError, match="cannot write to .*file"),
-          utils.run_folder(tmp_path / "file" / "run")):  # fmt: skip
-        pass
+@pytest.mark.slow
+def test_a_copied_lesson_writes_into_a_folder_of_its_own(tmp_path):
+    """As after `cp nnet_cnn.py my_cnn.py`."""
+    args = lesson(tmp_path / "my_cnn.py").parse_args([])
+    assert (args.script, args.output_dir) == ("my_cnn", tmp_path / "runs" / "my_cnn")
+    shutil.copy(ROOT / "nnet_cnn.py", tmp_path / "my_cnn.py")
+    done = subprocess.run(
+        [sys.executable, tmp_path / "my_cnn.py", "--predict", "x.png"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    weights = tmp_path / "runs" / "my_cnn" / "model.pt"
+    words = f"there is no {weights}; train a network first: python my_cnn.py"
+    assert (done.returncode, done.stderr) == (2, f"my_cnn.py: error: {words}\n")
 
 
-@pytest.mark.parametrize(("option", "good", "bad"), [
-    ("--epochs", (1, 100_000), (0, 100_001)),
-    ("--batch-size", (1, 100_000), (0, 100_001)),
-    ("--lr", (1e-9, 1000), (0, 1001, "nan")),
-    ("--seed", (0, 2**32 - 1), (-1, 2**32)),
-    ("--limit", (10, 10**9), (9, 10**9 + 1)),
-])  # fmt: skip
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere windows need no DISPLAY")
+
+
+@pytest.mark.parametrize(
+    "backend", ["agg", "module://nothing", "nothing", pytest.param("tkagg", marks=LINUX)]
+)
+def test_without_a_display_show_is_refused_before_anything_is_done(backend):
+    code = """
+import os, neural_nets
+for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+    os.environ.pop(name, None)
+utils.run_script(lambda: neural_nets.main(["--show", "--data-dir", "/nowhere"]))
+"""
+    done = program(code, stdout=subprocess.PIPE, env={"MPLBACKEND": backend})
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("mlp.py: error: there is no display to open a window on")
+
+
+@pytest.mark.parametrize(
+    ("option", "good", "bad"),
+    [
+        ("--epochs", (1, 100_000), (0, 100_001)),
+        ("--batch-size", (1, 100_000), (0, 100_001)),
+        ("--lr", (1e-9, 1000), (0, 1001, "nan")),
+        ("--momentum", (0, 0.9999), (-0.1, 1, "nan")),
+        ("--seed", (0, 2**32 - 1), (-1, 2**32)),
+        ("--limit", (10, 10**9), (9, 10**9 + 1)),
+    ],
+)
 def test_numbers_have_their_bounds(option, good, bad, capsys):
-    parser = utils.argument_parser("script", "", epochs=1, batch_size=1, lr=0.1)
+    parser = lesson()
     for value in good:
         args = vars(parser.parse_args([f"{option}={value}"]))
         assert args[option[2:].replace("-", "_")] == value

@@ -8,15 +8,12 @@ Every contestant is a program of its own, and its clock runs from the start of t
 included, until it has said how many test digits it reads. The peers look at the test digits after
 every epoch, and their clock stops at the first look with 99.0 %. nnet_cnn.py trains for one epoch
 and looks once. It takes its turn before and after every peer, with another seed each time, so that
-whatever else the machine does meets all of them. Ratios are of medians. Writes bench_peers.csv and
-bench_peers.md to --output-dir.
+whatever else the machine does meets all of them. Ratios are of medians. Writes bench_peers.md to
+--output-dir.
 """
 
 import argparse
-import csv
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -25,26 +22,29 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "benchmarks")]
+sys.path.insert(0, str(ROOT))
 
-import peers  # noqa: E402
+from tests.benchmarks import peers, tables  # noqa: E402
 
 GOAL = 0.99
-OURS = ["nnet_cnn.py", "--epochs", "1", "--nudge", "0", "--width", "0.5"]
+OURS = ["nnet_cnn.py", "--design", "quick", "--epochs", "1"]
 EPOCHS_OF = {"quick": 1, "goal": None, "whole": None}  # None: those of the recipe
 
 
 def run_ours(seed):
     """Run nnet_cnn.py for an epoch; return {"seconds": in all, "training": of them, "accuracy"}."""
     with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, ROOT / OURS[0], *OURS[1:], "--quiet", "--no-plots"]
         start = time.perf_counter()
-        subprocess.run([sys.executable, str(ROOT / OURS[0]), *OURS[1:], "--quiet", "--no-plots",
-                        "--seed", str(seed), "--output-dir", folder], check=True)  # fmt: skip
+        subprocess.run([*command, "--seed", str(seed), "--output-dir", folder], check=True)
         seconds = time.perf_counter() - start
         metrics = json.loads((Path(folder) / "metrics.json").read_text(encoding="utf-8"))
     print(f"nnet_cnn.py, seed {seed}: {seconds:6.1f} s  {metrics['test_accuracy']:.4f}", flush=True)
-    return {"seconds": seconds, "training": metrics["seconds"],
-            "accuracy": metrics["test_accuracy"]}  # fmt: skip
+    return {
+        "seconds": seconds,
+        "training": metrics["seconds"],
+        "accuracy": metrics["test_accuracy"],
+    }
 
 
 def run_peer(name, seed, mode):
@@ -73,12 +73,14 @@ def row_of_peer(name, rows, ours):
     ends = [0, *(row["seconds"] for row in rows)]
     epochs = [b - a for a, b in zip(ends[1:], ends[2:], strict=False)] or ends[1:]
     return {
-        "contestant": name, "runs": 1, "epochs": len(rows),
+        "contestant": name,
+        "runs": 1,
+        "epochs": len(rows),
         "an epoch, s": f"{statistics.median(epochs):.1f}",
         "to 99.0 %, s": f"{reached[0]:.1f}" if reached else "not reached",
         "times ours": f"{reached[0] / ours:.1f}" if reached else "",
         "test after it, %": f"{100 * rows[-1]['accuracy']:.2f}",
-    }  # fmt: skip
+    }
 
 
 def row_of_ours(runs):
@@ -87,52 +89,16 @@ def row_of_ours(runs):
     accuracies = [100 * run["accuracy"] for run in runs]
     spread = f" ± {statistics.stdev(accuracies):.2f}" if len(runs) > 1 else ""
     return {
-        "contestant": " ".join(OURS), "runs": len(runs), "epochs": 1,
+        "contestant": " ".join(OURS),
+        "runs": len(runs),
+        "epochs": 1,
         "an epoch, s": f"{statistics.median(run['training'] for run in runs):.1f}",
         "to 99.0 %, s": f"{statistics.median(seconds):.1f} ({seconds[0]:.1f} to {seconds[-1]:.1f})"
-                        if min(accuracies) >= 100 * GOAL else "not in every run",
-        "times ours": "1", "test after it, %": f"{statistics.mean(accuracies):.2f}{spread}",
-    }  # fmt: skip
-
-
-def share_of_machine(seconds):
-    """Return a sentence: the arithmetic of an epoch as a share of what products of matrices do."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    import nnet_cnn
-    import train_utils
-
-    model, size = nnet_cnn.build_model(float(OURS[-1])), nnet_cnn.BATCH_SIZE
-    with FlopCounterMode(display=False) as counter:
-        model(torch.zeros(size, 1, 28, 28)).sum().backward()
-    epoch = counter.get_total_flops() * (54_000 // size)
-    precision = train_utils.choose_precision("auto", "cpu")
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    a, best, n = torch.ones(2048, 2048, dtype=kind), float("inf"), 2048
-    for _ in range(10):
-        start = time.perf_counter()
-        a @ a
-        best = min(best, time.perf_counter() - start)
-    rate, ours = 2 * n**3 / best, epoch / seconds
-    return (
-        f"An epoch of nnet_cnn.py is {epoch / 1e9:.0f} GFLOP of convolutions and products, done at "
-        f"{ours / 1e9:.0f} GFLOP/s: {100 * ours / rate:.0f} % of the {rate / 1e9:.0f} GFLOP/s of "
-        f"this machine's products of {n} x {n} matrices ({precision})."
-    )  # fmt: skip
-
-
-def write_table(rows, remarks, folder):
-    """Print the table and write it as bench_peers.csv and bench_peers.md."""
-    lines = ["| " + " | ".join(rows[0]) + " |", "|" + " --- |" * len(rows[0])]
-    lines += ["| " + " | ".join(map(str, row.values())) + " |" for row in rows]
-    text = "\n".join([*lines, "", *remarks])
-    print(f"\n{text}")
-    (folder / "bench_peers.md").write_text(text + "\n", encoding="utf-8")
-    with (folder / "bench_peers.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        if min(accuracies) >= 100 * GOAL
+        else "not in every run",
+        "times ours": "1",
+        "test after it, %": f"{statistics.mean(accuracies):.2f}{spread}",
+    }
 
 
 def main():
@@ -155,12 +121,9 @@ def main():
     median = statistics.median(run["seconds"] for run in runs)
     rows = [row_of_ours(runs)]
     rows += [row_of_peer(name, result, median) for name, result in results.items() if result]
-    import torch
-
-    machine = (f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
-               f"PyTorch {torch.__version__}; seeds 0 to {len(runs) - 1} (peers: 0).")  # fmt: skip
-    seconds = statistics.median(run["training"] for run in runs)
-    write_table(rows, [machine, "", share_of_machine(seconds)], args.output_dir)
+    text = f"{tables.markdown(rows)}\n\n{tables.machine()}; ours: seeds 0 to {len(runs) - 1}\n"
+    (args.output_dir / "bench_peers.md").write_text(text, encoding="utf-8")
+    print(f"\n{text}", end="")
 
 
 if __name__ == "__main__":

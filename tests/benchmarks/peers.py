@@ -40,10 +40,18 @@ def pytorch_example(epochs, seed):
     train_x, test_x = (((x - 0.1307) / 0.3081).view(-1, 1, 28, 28) for x in (train_x, test_x))
     train_y, test_y = train_y.long(), test_y.long()
     model = nn.Sequential(
-        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Dropout(0.25), nn.Flatten(), nn.Linear(64 * 12 * 12, 128), nn.ReLU(), nn.Dropout(0.5),
+        nn.Conv2d(1, 32, 3),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Dropout(0.25),
+        nn.Flatten(),
+        nn.Linear(64 * 12 * 12, 128),
+        nn.ReLU(),
+        nn.Dropout(0.5),
         nn.Linear(128, 10),
-    )  # fmt: skip
+    )
     optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
     for _ in range(epochs):
@@ -73,17 +81,30 @@ def keras_convnet(epochs, seed):
     train_x, train_y, test_x, test_y = digits()
     train_x, test_x = train_x.reshape(-1, 28, 28, 1), test_x.reshape(-1, 28, 28, 1)
     train_y, test_y = (keras.utils.to_categorical(y, 10) for y in (train_y, test_y))
-    model = keras.Sequential([
-        keras.Input((28, 28, 1)),
-        layers.Conv2D(32, 3, activation="relu"), layers.MaxPooling2D(2),
-        layers.Conv2D(64, 3, activation="relu"), layers.MaxPooling2D(2),
-        layers.Flatten(), layers.Dropout(0.5), layers.Dense(10, activation="softmax"),
-    ])  # fmt: skip
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
     assert model.count_params() == 34_826
     model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
     for epoch in range(epochs):
-        model.fit(train_x, train_y, batch_size=128, epochs=epoch + 1, initial_epoch=epoch,
-                  validation_split=0.1, verbose=0)  # fmt: skip
+        model.fit(
+            train_x,
+            train_y,
+            batch_size=128,
+            epochs=epoch + 1,
+            initial_epoch=epoch,
+            validation_split=0.1,
+            verbose=0,
+        )
         yield model.evaluate(test_x, test_y, verbose=0)[1]
 
 
@@ -116,8 +137,10 @@ def nielsen_network(epochs, seed):
     rng = np.random.default_rng(seed)
     train_x, train_y, test_x, test_y = digits()
     x, targets = train_x[:50_000], np.eye(10, dtype=np.float32)[train_y[:50_000]]
-    weights = [(rng.standard_normal((n, m)) / np.sqrt(n)).astype(np.float32)
-               for n, m in itertools.pairwise((784, 100, 10))]  # fmt: skip
+    weights = [
+        (rng.standard_normal((n, m)) / np.sqrt(n)).astype(np.float32)
+        for n, m in itertools.pairwise((784, 100, 10))
+    ]
     biases = [rng.standard_normal(m).astype(np.float32) for m in (100, 10)]
     rate, size, shrink = 0.1, 10, 1 - 0.1 * 5.0 / len(x)
 
@@ -165,8 +188,10 @@ def main():
         for epoch, accuracy in enumerate(peer(epochs, args.seed), 1):
             print(epoch, f"{accuracy:.4f}", flush=True)
     except ImportError:
-        print(f"{args.peer} is left out: python -m pip install {PEERS[peer][0]} adds it",
-              file=sys.stderr)  # fmt: skip
+        print(
+            f"{args.peer} is left out: python -m pip install {PEERS[peer][0]} adds it",
+            file=sys.stderr,
+        )
         sys.exit(3)
 
 

@@ -4,11 +4,11 @@ The contract tests of train_utils.py compare weights after a step and averages a
 what is worked out here by torch.autograd. Nothing in here comes from the module under test.
 """
 
+from tests.grading.judge import blame
+
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-from tests.grading.judge import blame
 
 BATCHES, EXAMPLES, FEATURES, CLASSES = 3, 5, 4, 10  # small, and no two numbers the same
 RATE = 0.5
@@ -348,10 +348,12 @@ def wrong_optimizers(run_epoch, heads, data, dev, chosen):
         ("train_model ignores lr and momentum", {"lr": 0.01, "momentum": 0.9}),
         (adam, {"make": torch.optim.Adam, "lr": chosen["lr"]}),
         (adam, {"make": torch.optim.Adam}),
-        ("train_model makes a new optimizer in every epoch, which forgets the momentum",
-         {**chosen, "anew": True}),
+        (
+            "train_model makes a new optimizer in every epoch, which forgets the momentum",
+            {**chosen, "anew": True},
+        ),
         ("train_model adds weight decay that nobody asked for", {**chosen, "weight_decay": 0.01}),
-    ]  # fmt: skip
+    ]
     if chosen["momentum"]:
         nesterov = chosen.get("nesterov", False)
         words = f"train_model ignores nesterov={nesterov}"

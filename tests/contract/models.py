@@ -9,11 +9,11 @@ import contextlib
 import copy
 import re
 
+from tests.grading.judge import Mistake, blame, check, remark, show, sides, size
+
 import torch
 import torch.nn.functional as F
 from torch.nn.modules.conv import _ConvNd
-
-from tests.grading.judge import Mistake, blame, check, remark, show, sides, size
 
 
 def pictures(count, shape, seed=0):

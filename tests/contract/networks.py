@@ -171,15 +171,23 @@ def later(case, group="W2"):
 def wrong_hidden(case):
     run, after, (x1, x2) = forward(case), later(case), case.x
     others = [
-        ("the hidden weights were updated with the output weights of after the step",
-         gradients(case, run, W2=after.W2)),
-        ("the hidden weights' gradient has x1 and x2 the wrong way round",
-         gradients(case, run, x=(x2, x1))),
-        ("the hidden weights' gradient leaves out the inputs x1 and x2",
-         gradients(case, run, x=(1.0, 1.0))),
-        ("the error is worked out anew after the output weights have moved",
-         gradients(after, forward(after))),
-    ]  # fmt: skip
+        (
+            "the hidden weights were updated with the output weights of after the step",
+            gradients(case, run, W2=after.W2),
+        ),
+        (
+            "the hidden weights' gradient has x1 and x2 the wrong way round",
+            gradients(case, run, x=(x2, x1)),
+        ),
+        (
+            "the hidden weights' gradient leaves out the inputs x1 and x2",
+            gradients(case, run, x=(1.0, 1.0)),
+        ),
+        (
+            "the error is worked out anew after the output weights have moved",
+            gradients(after, forward(after)),
+        ),
+    ]
     for words, gradient in others:
         yield words, moved(case, "W1", gradient["W1"])
     for words, unit in wrong_units(case):
@@ -193,20 +201,32 @@ def wrong_units(case):
     """Pairs (words, 3 numbers): what learners take for the error of the hidden units."""
     run = forward(case)
     weighted = list(zip(case.W2, run.awake, strict=True))
-    yield ("leaves out the ReLU's derivative, so sleeping units learn",
-           [run.e * w for w, _ in weighted])  # fmt: skip
+    yield (
+        "leaves out the ReLU's derivative, so sleeping units learn",
+        [run.e * w for w, _ in weighted],
+    )
     yield "leaves out the output weights", [run.e * awake for _, awake in weighted]
-    yield ("leaves out the output weights and the ReLU's derivative: it is the error of the output",
-           [run.e] * 3)  # fmt: skip
+    yield (
+        "leaves out the output weights and the ReLU's derivative: it is the error of the output",
+        [run.e] * 3,
+    )
     yield "leaves out the error, prediction - y", [w * awake for w, awake in weighted]
-    yield ("multiplies by what the hidden units give on in place of the ReLU's derivative",
-           [run.e * w * a for w, a in zip(case.W2, run.a, strict=True)])  # fmt: skip
-    yield ("is added up over the hidden units: each unit has its own",
-           [sum(run.e * w * awake for w, awake in weighted)] * 3)  # fmt: skip
-    yield ("is the ReLU's derivative of the error, not the error times the ReLU's derivative",
-           [float(run.e * w > 0) for w, _ in weighted])  # fmt: skip
-    yield ("adds the output weights up before it reaches the units",
-           [run.e * sum(case.W2) * awake for _, awake in weighted])  # fmt: skip
+    yield (
+        "multiplies by what the hidden units give on in place of the ReLU's derivative",
+        [run.e * w * a for w, a in zip(case.W2, run.a, strict=True)],
+    )
+    yield (
+        "is added up over the hidden units: each unit has its own",
+        [sum(run.e * w * awake for w, awake in weighted)] * 3,
+    )
+    yield (
+        "is the ReLU's derivative of the error, not the error times the ReLU's derivative",
+        [float(run.e * w > 0) for w, _ in weighted],
+    )
+    yield (
+        "adds the output weights up before it reaches the units",
+        [run.e * sum(case.W2) * awake for _, awake in weighted],
+    )
 
 
 def wrong_output(case):
@@ -253,13 +273,19 @@ def wrong_output(case):
 def wrong_biases(case):
     run = forward(case)
     right = gradients(case, run)["b"]
-    yield ("the biases were updated with the output weights of after the step",
-           moved(case, "b", gradients(case, run, W2=later(case).W2)["b"]))  # fmt: skip
-    yield ("the biases are moved by the gradient of the output weights",
-           moved(case, "b", [run.e * a for a in run.a]))  # fmt: skip
+    yield (
+        "the biases were updated with the output weights of after the step",
+        moved(case, "b", gradients(case, run, W2=later(case).W2)["b"]),
+    )
+    yield (
+        "the biases are moved by the gradient of the output weights",
+        moved(case, "b", [run.e * a for a in run.a]),
+    )
     for words, factor in (("x1", case.x[0]), ("x2", case.x[1]), ("x1 + x2", sum(case.x))):
-        yield (f"the bias gradient is multiplied by {words}",
-               moved(case, "b", [factor * g for g in right]))  # fmt: skip
+        yield (
+            f"the bias gradient is multiplied by {words}",
+            moved(case, "b", [factor * g for g in right]),
+        )
     for words, unit in wrong_units(case):
         yield f"the bias gradient {words}", moved(case, "b", unit)
 

@@ -17,13 +17,13 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.contract.models import explained
+from tests.grading.judge import Mistake, blame, check, describe, remark, stopped
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.nn.modules import module as hooks
-
-from tests.contract.models import explained
-from tests.grading.judge import Mistake, blame, check, describe, remark, stopped
 
 TRAIN, TEST = (
     3000,
@@ -31,7 +31,7 @@ TRAIN, TEST = (
 )  # room for batches of 256 in the tenth that is kept for dev, and in the test
 LONG_ENOUGH = 5.0  # seconds that a training loop of the script's own may run
 BLOCK = 7  # side of the squares a picture consists of: they survive small augmentations
-OWN_OPTIONS = b"train_utils.argument_parser("  # tells a script that has this project's command line
+OWN_OPTIONS = b"train_utils.recipe_parser("  # tells a script that has this project's command line
 PASSES = 3  # batches per epoch that are trained on
 
 record = []  # Seen, one per batch of pictures that any model was shown
@@ -273,8 +273,14 @@ def run_main(module):
             return
         folder = Path(tempfile.mkdtemp())
         write_idx(folder)
-        options = {"--epochs": 1, "--limit": 1024, "--batch-size": 64, "--precision": "fp32",
-                   "--data-dir": folder, "--output-dir": folder / "run"}  # fmt: skip
+        options = {
+            "--epochs": 1,
+            "--limit": 1024,
+            "--batch-size": 64,
+            "--precision": "fp32",
+            "--data-dir": folder,
+            "--output-dir": folder / "run",
+        }
         listed = [str(part) for option in options.items() for part in option]
         main([*listed, "--quiet", "--no-plots"])
 

@@ -1,9 +1,9 @@
 """The contract of conv.py: CNN(input_dimension), a reader of two digits with two heads."""
 
-import pytest
-
 from tests.contract import models, stage
 from tests.grading.judge import blame, get
+
+import pytest
 
 SHAPE = (1, 42, 28)
 

@@ -10,9 +10,6 @@ import io
 import math
 import re
 
-import numpy as np
-import pytest
-
 from tests.contract import networks
 from tests.grading.judge import (
     blame,
@@ -28,6 +25,9 @@ from tests.grading.judge import (
     sides,
     size,
 )
+
+import numpy as np
+import pytest
 
 ATTRIBUTES = {"W1": "input_to_hidden_weights", "b": "biases", "W2": "hidden_to_output_weights"}
 SHAPES = {"W1": (3, 2), "b": (3, 1), "W2": (1, 3)}

@@ -1,8 +1,8 @@
 """The contract of nnet_cnn.py: main() trains a convolutional reader of one digit."""
 
-import pytest
-
 from tests.contract import models, stage
+
+import pytest
 
 
 def prepare(file):

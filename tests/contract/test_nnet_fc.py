@@ -1,8 +1,8 @@
 """The contract of nnet_fc.py: main() trains a fully connected reader of one digit."""
 
-import pytest
-
 from tests.contract import models, stage
+
+import pytest
 
 
 def prepare(file):

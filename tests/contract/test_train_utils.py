@@ -4,11 +4,6 @@ In the course there are two files of this name, for one digit and for two. A fil
 right gets all points; one that does both has to do both right.
 """
 
-import numpy as np
-import pytest
-import torch
-from torch import nn
-
 from tests.contract import epochs
 from tests.grading.judge import (
     Mistake,
@@ -27,6 +22,11 @@ from tests.grading.judge import (
     sides,
     size,
 )
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
 
 FILE = "train_utils.py"
 TOLERANCES = {"relative": 1e-4, "absolute": 1e-5}  # of weights and averages in float32

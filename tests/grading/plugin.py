@@ -1,15 +1,15 @@
 """Runs the contract tests: not in pytest's own process, but where a submission can do no harm.
 
-With --submission DIR they are all that runs, and grade the solution in DIR; without it the very
+With --submission=DIR they are all that runs, and grade the solution in DIR; without it the very
 same tests grade this project itself, among its other tests.
 """
 
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.grading import report, supervisor
+
+import pytest
 
 CONTRACT = supervisor.ROOT / "tests/contract"
 GRADES = pytest.StashKey["Grades"]()
@@ -45,7 +45,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "points(n): what a test of the contract is worth in a grade")
     submission, gradescope = config.getoption("submission"), config.getoption("gradescope")
     if gradescope and not submission:
-        raise pytest.UsageError("--gradescope needs --submission DIR: whose grades?")
+        raise pytest.UsageError("--gradescope needs --submission=DIR: whose grades?")
     if submission:
         folder = Path(submission)
         if not folder.is_dir():

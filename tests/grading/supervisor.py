@@ -236,10 +236,14 @@ def environment(temporary):
     threads = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
     places = ["TMPDIR", "TEMP", "TMP"]
     return {
-        **kept, **dict.fromkeys(threads, "1"), **dict.fromkeys(places, str(temporary)),
-        "MPLBACKEND": "Agg", "CUDA_VISIBLE_DEVICES": "", "PYTHONDONTWRITEBYTECODE": "1",
+        **kept,
+        **dict.fromkeys(threads, "1"),
+        **dict.fromkeys(places, str(temporary)),
+        "MPLBACKEND": "Agg",
+        "CUDA_VISIBLE_DEVICES": "",
+        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONIOENCODING": "utf-8",
-    }  # fmt: skip
+    }
 
 
 def read_lines(stream, inbox):
