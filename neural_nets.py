@@ -397,7 +397,7 @@ def train_plain(params, train_set, dev_set, run, lr=PLAIN["lr"], batch_size=BATC
 #     plain + adversarial          0.89 +- 0.06    fewer errors
 #     all three                    0.82 +- 0.03    fewer errors
 #
-# "Not told apart": the difference is no larger than chance makes it.
+# "Not told apart": so small a difference may be chance.
 
 EPOCHS = 20  # the longer, the better; these take a minute
 # The rate at the beginning. It is lower than PLAIN's, because momentum (below) makes steps up to
