@@ -111,9 +111,8 @@ def ours(width=1.0, **options):
         *stage(few, more, **options),  # (N, 32, 14, 14)
         *stage(more, more, pool=True, **options),  # (N, 32, 7, 7)
         *stage(more, most, **options),  # (N, 64, 7, 7)
-        *stage(
-            most, most, pool=True, **options
-        ),  # (N, 64, 3, 3): an odd row and column are dropped
+        # An odd row and column are dropped: (N, 64, 3, 3).
+        *stage(most, most, pool=True, **options),
     ]
 
 

@@ -69,7 +69,6 @@ def show_gradients(names):
 # is A W + b of lesson 1, with random weights to begin with; it keeps W transposed. nn.Sequential is
 # a module made of modules: it calls one after the other. model(x) is its output, model.parameters()
 # are all weights.
-#
 
 ACTIVATIONS = {  # what may stand in ReLU's place
     "relu": nn.ReLU,
@@ -166,6 +165,62 @@ SWEEP_EPOCHS = 10
 SWEEP_SEEDS = 5
 
 
+# ------------------------------------------------------------------------------------ the program
+
+
+def main(argv=None):
+    """Train, test and record one network, or read images with it; return the metrics."""
+    parser = train_utils.recipe_parser(__file__, __doc__, **RECIPE)
+    add_options(parser)
+    args = train_utils.parse_arguments(parser, argv)
+    if args.check_gradients:
+        return show_gradients("WbV")
+    if args.guess and not args.sweep:
+        parser.error("--guess goes with --sweep")
+    if args.sweep:
+        return sweep(args)
+    if args.predict or args.draw:
+        shape = ["hidden", "activation", "batch_norm"]
+        reader = train_utils.trained_reader(args, model_of, shape)
+        return utils.read_pictures(args, reader) if args.predict else utils.draw_and_read(reader)
+    data = train_utils.load_tensors(args)
+    model = model_of(args)
+    augment = train_utils.random_affine if args.augment else None
+    batches = train_utils.ShuffledBatches(*data["train"], args.batch_size, augment=augment)
+    weights = train_utils.count_weights(model)
+    with utils.start_run(args, data, weights, layers=repr(model)) as run:
+        if not args.quiet:
+            show_gradients("W")
+        train_utils.train_model(
+            batches, train_utils.dev_batches(data), model, run=run, **train_utils.recipe(args)
+        )
+        return train_utils.finish_run(run, args, model, data)
+
+
+def model_of(args):
+    """Return the network that the options ask for, on their device."""
+    return build_model(args.hidden, args.activation, args.batch_norm).to(args.device)
+
+
+def add_options(parser):
+    """Add this lesson's own options."""
+    add, setting, usual = parser.add_argument, parser.add_setting, "(default %(default)s)"
+    width = utils.number(int, 1, 10**5)
+    setting("--hidden", type=width, nargs="+", metavar="N", default=HIDDEN, help=f"units {usual}")
+    setting("--activation", choices=ACTIVATIONS, default="relu", help=f"of the units {usual}")
+    setting("--batch-norm", action=argparse.BooleanOptionalAction, default=True)
+    off = "the course's network and settings: --" + " --".join(
+        f"{name.replace('_', '-')} {value}" for name, value in PLAIN.items() if name != "batch_norm"
+    )
+    add("--plain", action="store_true", help=f"{off} --no-batch-norm")
+    add("--check-gradients", action="store_true", help="by autograd and by hand, and stop")
+    add("--sweep", action="store_true", help=f"the course's changes on {SWEEP_SEEDS} seeds, on dev")
+    add("--guess", action="store_true", help="with --sweep: say first what each change will do")
+    add("--draw", action="store_true", help="draw digits and have them read")
+    parser.add_preset(lambda values: values["plain"] or values["sweep"], **PLAIN)
+    parser.add_preset(lambda values: values["sweep"], epochs=SWEEP_EPOCHS)
+
+
 def sweep(args):
     """Try each change alone, then together all that had fewer errors, even if by chance.
 
@@ -222,62 +277,6 @@ def score_guesses(guesses, rows):
         verdicts = {row["setting"]: row["verdict"] for row in rows}
         right = sum(verdicts.get(name) == guess for name, guess in guesses.items())
         print(f"you guessed {right} of {len(guesses)} right")
-
-
-# ------------------------------------------------------------------------------------ the program
-
-
-def main(argv=None):
-    """Train, test and record one network, or read images with it; return the metrics."""
-    parser = train_utils.recipe_parser(__file__, __doc__, **RECIPE)
-    add_options(parser)
-    args = train_utils.parse_arguments(parser, argv)
-    if args.check_gradients:
-        return show_gradients("WbV")
-    if args.guess and not args.sweep:
-        parser.error("--guess goes with --sweep")
-    if args.sweep:
-        return sweep(args)
-    if args.predict or args.draw:
-        shape = ["hidden", "activation", "batch_norm"]
-        reader = train_utils.trained_reader(args, model_of, shape)
-        return utils.read_pictures(args, reader) if args.predict else utils.draw_and_read(reader)
-    data = train_utils.load_tensors(args)
-    model = model_of(args)
-    augment = train_utils.random_affine if args.augment else None
-    batches = train_utils.ShuffledBatches(*data["train"], args.batch_size, augment=augment)
-    weights = train_utils.count_weights(model)
-    with utils.start_run(args, data, weights, layers=repr(model)) as run:
-        if not args.quiet:
-            show_gradients("W")
-        train_utils.train_model(
-            batches, train_utils.dev_batches(data), model, run=run, **train_utils.recipe(args)
-        )
-        return train_utils.finish_run(run, args, model, data)
-
-
-def model_of(args):
-    """Return the network that the options ask for, on their device."""
-    return build_model(args.hidden, args.activation, args.batch_norm).to(args.device)
-
-
-def add_options(parser):
-    """Add this lesson's own options."""
-    add, setting, usual = parser.add_argument, parser.add_setting, "(default %(default)s)"
-    width = utils.number(int, 1, 10**5)
-    setting("--hidden", type=width, nargs="+", metavar="N", default=HIDDEN, help=f"units {usual}")
-    setting("--activation", choices=ACTIVATIONS, default="relu", help=f"of the units {usual}")
-    setting("--batch-norm", action=argparse.BooleanOptionalAction, default=True)
-    off = "the course's network and settings: --" + " --".join(
-        f"{name.replace('_', '-')} {value}" for name, value in PLAIN.items() if name != "batch_norm"
-    )
-    add("--plain", action="store_true", help=f"{off} --no-batch-norm")
-    add("--check-gradients", action="store_true", help="by autograd and by hand, and stop")
-    add("--sweep", action="store_true", help=f"the course's changes on {SWEEP_SEEDS} seeds, on dev")
-    add("--guess", action="store_true", help="with --sweep: say first what each change will do")
-    add("--draw", action="store_true", help="draw digits and have them read")
-    parser.add_preset(lambda values: values["plain"] or values["sweep"], **PLAIN)
-    parser.add_preset(lambda values: values["sweep"], epochs=SWEEP_EPOCHS)
 
 
 if __name__ == "__main__":

@@ -456,14 +456,8 @@ def extract_training_and_test_examples_with_labels(
 # ------------------------------------------------------------------------------ the command line
 
 
-MODES = (
-    "check_gradients",
-    "check_convolution",
-    "sweep",
-    "draw",
-    "predict",
-    "resume",
-)  # one at once
+# What a run can do in place of training; one at once.
+MODES = ["check_gradients", "check_convolution", "sweep", "draw", "predict", "resume"]
 
 
 class Parser(argparse.ArgumentParser):
