@@ -76,6 +76,8 @@ def main(argv=None):
     if args.predict:
         reader = train_utils.trained_reader(args, model_of)
         return utils.read_pictures(args, reader, height=img_rows)
+    if args.seeds > 1:
+        return utils.run_seeds(main, args, argv)
     data, model = utils_multiMNIST.load_pairs(args), model_of(args)
     facts = {"layers": repr(model), "augmentation": AUGMENTATION}
     with utils.start_run(args, data, train_utils.count_weights(model), **facts) as run:

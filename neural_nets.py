@@ -599,8 +599,10 @@ def main(argv=None):
         utils.recall_settings(args, ["hidden"], "model.npz")
         params = load_model(utils.find_model(args, "model.npz"))
         return utils.read_pictures(args, lambda images: probabilities_of(params, images))
+    if args.seeds > 1:
+        return utils.run_seeds(main, args, argv)
     data = utils.load_digits(args)
-    if not (args.quiet or args.resume):
+    if not (args.quiet or args.resume or "seeds" in args.typed):  # once is enough
         show_small_network()
         show_xor()
     params = initialise([28 * 28, *args.hidden, 10], np.random.default_rng(args.seed))

@@ -193,8 +193,7 @@ def build_model(design="ours", width=1.0):
     to 3.
     """
     layers = nn.Sequential(*DESIGNS[design](width), train_utils.Flatten())
-    with torch.no_grad():  # eval: this one image must not change the averages of batch_norm
-        features = layers.eval()(torch.zeros(1, 1, 28, 28)).shape[1]
+    features = train_utils.try_out(layers, torch.zeros(1, 1, 28, 28)).shape[1]
     model = nn.Sequential(*layers, nn.Linear(features, 10))
     return model.train().to(memory_format=torch.channels_last)  # (N, H, W, C): faster on CPUs
 
@@ -270,6 +269,8 @@ def main(argv=None):
     if args.predict or args.draw:
         reader = train_utils.trained_reader(args, model_of, ["design", "width"])
         return utils.read_pictures(args, reader) if args.predict else utils.draw_and_read(reader)
+    if args.seeds > 1:
+        return utils.run_seeds(main, args, argv)
     data = train_utils.load_tensors(args)
     model = model_of(args)
     facts = {"layers": repr(model), "adversarial_share": ADVERSARIAL_SHARE}

@@ -183,11 +183,14 @@ def main(argv=None):
         shape = ["hidden", "activation", "batch_norm"]
         reader = train_utils.trained_reader(args, model_of, shape)
         return utils.read_pictures(args, reader) if args.predict else utils.draw_and_read(reader)
+    if args.seeds > 1:
+        return utils.run_seeds(main, args, argv)
     data = train_utils.load_tensors(args)
     model = model_of(args)
     augment = train_utils.random_affine if args.augment else None
     batches = train_utils.ShuffledBatches(*data["train"], args.batch_size, augment=augment)
     weights = train_utils.count_weights(model)
+    train_utils.try_out(model, data["dev"][0][:1])  # says in words where layers do not fit
     with utils.start_run(args, data, weights, layers=repr(model)) as run:
         if not args.quiet:
             show_gradients("W")

@@ -394,8 +394,29 @@ def recipe(args):
     }
 
 
+def try_out(model, x):
+    """Return what a model makes of images x (N, ...); UserError names a layer that does not fit."""
+    entered = []  # the layers that were reached, and the shapes that reached them
+
+    def note(layer, given):
+        entered.append(f"{layer} gets (N, {', '.join(map(str, given[0].shape[1:]))})")
+
+    leaves = (layer for layer in model.modules() if not list(layer.children()))
+    hooks = [layer.register_forward_pre_hook(note) for layer in leaves]
+    try:
+        with torch.no_grad():
+            return model.eval()(x)  # eval: the averages of batch normalisation stay as they are
+    except RuntimeError as error:
+        where = entered[-1] if entered else model
+        raise UserError(f"the layers do not fit together: {where}; {error}") from None
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 def fit(args, run, model, data, augment=None, **more):
     """Train a model as the options say; `augment` is used if they ask for augmentation."""
+    try_out(model, data["dev"][0][:1])
     augment, compose = augment if args.augment else None, data.get("compose")
     batches = ShuffledBatches(*data["train"], args.batch_size, augment=augment, compose=compose)
     train_model(batches, dev_batches(data), model, run=run, **recipe(args), **more)
@@ -644,7 +665,7 @@ def sweep(args, run, names, seeds, train_one, *, against_time=False):
     errors = {
         name: {seed: one["misread"] for seed, one in mine.items()} for name, mine in results.items()
     }
-    rows = compare_settings(errors)
+    rows = utils.compare_settings(errors)
     for row in rows:
         mine = results[row["setting"]].values()
         row |= {key: float(np.median([one[key] for one in mine])) for key in ("seconds", "weights")}
@@ -652,63 +673,13 @@ def sweep(args, run, names, seeds, train_one, *, against_time=False):
     utils.remove_pictures(run.folder)
     utils.write_table(run.folder / "sweep.csv", rows)
     if not args.quiet:
-        print(comparison_table(rows))
+        print(utils.comparison_table(rows))
     if not args.no_plots:
         seconds = {row["setting"]: row["seconds"] for row in rows} if against_time else None
         run.draw("sweep.png", draw_comparison, errors, seconds)
     if stopped:
         raise stopped
     return rows
-
-
-def compare_settings(errors):
-    """Compare settings, {name: {seed: percent misread}}, with the first: rows for a table.
-
-    Seeds that two settings share make pairs: the same digits in the same order, so that their
-    differences vary less than the errors do. A difference counts if 0 lies outside its 95 %
-    interval (Student's t), widened by the number of comparisons (Bonferroni); a row that does not
-    count may still be a difference, too small for so few seeds.
-    """
-    from scipy.stats import t
-
-    first, *others = errors
-    rows = []
-    for name, mine in errors.items():
-        values = np.array(list(mine.values()))
-        row = {
-            "setting": name,
-            "misread": values.mean(),
-            "sd": utils.spread(values),
-            "seeds": len(mine),
-        }
-        row |= {"difference": "", "interval": "", "verdict": ""}
-        shared = [seed for seed in mine if seed in errors[first]]
-        if name != first and shared:
-            changes = np.array([mine[seed] - errors[first][seed] for seed in shared])
-            row["difference"], row["verdict"] = changes.mean(), "not told apart"
-            if len(shared) > 1:
-                reach = t.ppf(1 - 0.025 / len(others), len(shared) - 1)
-                row["interval"] = reach * utils.spread(changes) / math.sqrt(len(shared))
-                if abs(row["difference"]) > row["interval"]:
-                    row["verdict"] = "fewer errors" if row["difference"] < 0 else "more errors"
-        rows.append(row)
-    return rows
-
-
-def comparison_table(rows):
-    """Return the rows of compare_settings as lines that can be read at a glance, in percent."""
-    width = max(len(row["setting"]) for row in rows)
-    lines = [f"{'setting':{width}}   misread, % of dev   difference, % and 95 % interval"]
-    for row in rows:
-        line = f"{row['setting']:{width}}   {row['misread']:5.2f} +- {row['sd']:.2f}"
-        if row["difference"] != "":
-            line += f"       {row['difference']:+6.2f}"
-            line += f" +- {row['interval']:4.2f}" if row["interval"] != "" else " " * 8
-            line += f"   {row['verdict']}"
-        lines.append(line)
-    seeds = max(row["seeds"] for row in rows)
-    lines.append(f"{seeds} seeds, paired; intervals widened for comparing {len(rows) - 1} times")
-    return "\n".join(lines)
 
 
 def draw_comparison(path, errors, seconds=None):
