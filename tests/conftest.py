@@ -1,5 +1,6 @@
 """What several test files use: a small data set in MNIST's files, scripts run as programs."""
 
+import functools
 import gzip
 import os
 import signal
@@ -28,11 +29,17 @@ def write_idx(path, array):
     path.write_bytes(gzip.compress(content, 1) if path.suffix == ".gz" else content)
 
 
+@functools.cache
+def all_of_mnist():
+    """All of MNIST as bytes: ((images, labels), (images, labels)); unpacked once for all tests."""
+    return utils.read_mnist()
+
+
 def write_mnist(folder, train=600, test=200):
     """Write the first digits of MNIST as a small data set of four files."""
     folder.mkdir(exist_ok=True)
     for prefix, (images, labels), count in zip(
-        ("train", "t10k"), utils.read_mnist(), (train, test), strict=True
+        ("train", "t10k"), all_of_mnist(), (train, test), strict=True
     ):
         write_idx(folder / f"{prefix}-images-idx3-ubyte.gz", np.array(images[:count]))
         write_idx(folder / f"{prefix}-labels-idx1-ubyte.gz", np.array(labels[:count]))
@@ -48,7 +55,7 @@ def small_mnist(tmp_path_factory):
 @pytest.fixture(scope="session")
 def mnist():
     """All of MNIST as bytes: ((images, labels), (images, labels))."""
-    return utils.read_mnist()
+    return all_of_mnist()
 
 
 def run_script(script, *options, **more):

@@ -2,7 +2,6 @@
 
 import gzip
 import pickle
-import struct
 
 import utils
 from utils import UserError
@@ -44,12 +43,9 @@ def test_a_pickle_of_python_2_is_read(tmp_path):
 
 HOSTILE = {
     "os.system": b"cos\nsystem\n(S'touch {}'\ntR.",
-    "builtins.eval": b'cbuiltins\neval\n(S\'open("{}", "w")\'\ntR.',
     "a name with a dot": b"\x80\x04\x8c\x05utils\x8c\x09os.system\x93\x8c\x08touch {}\x85R.",
     "a persistent id": b"Ptouch {}\n.",
     "an extension": b"\x80\x02\x82\x01.",
-    "builtins.getattr": b"cbuiltins\ngetattr\n(cnumpy\nndarray\nS'tofile'\ntR.",
-    "numpy.load": b"cnumpy\nload\n(S'{}'\ntR.",
     "objects in an array": pickle.dumps(np.array([{}, None], dtype=object)),
     "records in an array": pickle.dumps(np.zeros(2, [("a", "f8"), ("b", "O")])),
     "more numbers than bytes": pickle.dumps(np.zeros(2), 2).replace(b"K\x02\x85", b"K\x09\x85"),
@@ -69,71 +65,35 @@ def test_a_hostile_pickle_is_refused_and_runs_nothing(tmp_path, name):
     assert not trace.exists()
 
 
-def array_with_type_state(state, code="f8"):
-    """A pickle of [array] whose type is given this state before the array (16 bytes) uses it."""
+class HostileType:
+    """A type that is told to have objects in it before an array uses it."""
 
-    class Type:
-        def __reduce__(self):
-            return np.dtype, (code, False, True), state
-
-    class Array:
-        def __reduce__(self):
-            make = np.zeros(0).__reduce__()[0]
-            return make, (np.ndarray, (0,), b"b"), (1, (2,), Type(), False, bytes(16))
-
-    return pickle.dumps([Array()], protocol=4)
+    def __reduce__(self):
+        return np.dtype, ("f8", False, True), (3, "<", None, None, None, -1, -1, 1)
 
 
-@pytest.mark.parametrize(
-    "state",
-    [
-        (3, "<", None, None, None, -1, -1, 1),
-        (3, "<", (np.dtype("f8"), (1000,)), None, None, -1, -1, 0),
-        (3, "<", None, ("far",), {"far": (np.dtype("f8"), 800_000)}, -1, -1, 0),
-    ],
-    ids=["pointers to objects", "1000 numbers each", "numbers that lie elsewhere"],
-)
-def test_a_hostile_type_shows_no_other_memory(tmp_path, state):
+class HostileArray:
+    def __reduce__(self):
+        make = np.zeros(0).__reduce__()[0]
+        return make, (np.ndarray, (0,), b"b"), (1, (2,), HostileType(), False, bytes(16))
+
+
+def test_a_hostile_type_shows_no_other_memory(tmp_path):
+    """Of a type's state nothing but the byte order is used: objects would be pointers."""
     path = tmp_path / "evil.pkl.gz"
-    path.write_bytes(gzip.compress(array_with_type_state(state)))
+    path.write_bytes(gzip.compress(pickle.dumps([HostileArray()], protocol=4)))
     (array,) = utils.read_pickle_data(path)
-    kind = array.dtype
-    assert (kind.hasobject, kind.subdtype, kind.names, kind.itemsize) == (False, None, None, 8)
-    assert array.tolist() == [0, 0]
+    assert array.tolist() == [0, 0] and array.dtype == np.float64 and not array.dtype.hasobject
 
 
-def test_objects_in_an_array_cannot_be_made_of_bytes(tmp_path):
-    """They would be whatever lies in memory where the bytes point to."""
-    path = tmp_path / "evil.pkl.gz"
-    state = (3, "|", None, None, None, -1, -1, 63)
-    path.write_bytes(gzip.compress(array_with_type_state(state, "O8")))
-    with pytest.raises(UserError, match=r"evil\.pkl\.gz .*an array of O8"):
-        utils.read_pickle_data(path)
-
-
-FRAME = b"]" * 30_000 + b"."
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pickle.dumps(bytes(50_000), 3),
-        FRAME,
-        b"\x80\x04\x95" + struct.pack("<Q", len(FRAME)) + FRAME,
-        (b"V" + b"x" * 1000 + b"\n0") * 30 + b"N.",  # texts that are thrown away again
-    ],
-    ids=["long", "many pieces", "many pieces in a frame", "long lines"],
-)
-def test_a_pickle_that_unpacks_to_gigabytes_is_left(tmp_path, monkeypatch, content):
+def test_a_pickle_that_unpacks_to_gigabytes_is_left(tmp_path, monkeypatch):
     """In small: 20,000 bytes are the most."""
     path = tmp_path / "bomb.pkl.gz"
-    path.write_bytes(gzip.compress(content))
+    utils.write_pickle_data(bytes(50_000), path)
     utils.read_pickle_data(path)  # nothing is wrong with it but its length
     monkeypatch.setattr(utils, "MOST_PICKLED", 20_000)
     with pytest.raises(UserError, match=r"bomb\.pkl\.gz "):
         utils.read_pickle_data(path)
-    utils.write_pickle_data([1, "two"], path)
-    assert utils.read_pickle_data(path) == [1, "two"]
 
 
 def test_missing_and_damaged_pickles_are_named(tmp_path):

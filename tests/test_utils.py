@@ -85,7 +85,7 @@ HANGING = """
 import signal
 def main():
     try:
-        signal.raise_signal(signal.{first})
+        signal.raise_signal(signal.SIGTERM)
     finally:
         signal.raise_signal(signal.SIGINT)  # an impatient one: ignored
         print("tidied up", flush=True)
@@ -97,14 +97,13 @@ utils.run_script(main)
 """
 
 
-@pytest.mark.parametrize(("first", "status"), [("SIGINT", 130), ("SIGTERM", 130)])
-def test_ctrl_c_a_second_later_ends_a_program_that_hangs(first, status):
-    done = program(HANGING.format(first=first), stdout=subprocess.PIPE)
-    assert (done.returncode, done.stdout, done.stderr) == (status, "tidied up\n", "")
+def test_ctrl_c_a_second_later_ends_a_program_that_hangs():
+    done = program(HANGING, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "tidied up\n", "")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a pipe of a shell")
-@pytest.mark.parametrize("how", ["", ", flush=True", " * 100_000"])
+@pytest.mark.parametrize("how", ["", ", flush=True"])
 def test_a_reader_that_has_seen_enough_ends_the_program_quietly(how):
     reading, writing = os.pipe()  # as in `python mlp.py | head`
     os.close(reading)
@@ -114,7 +113,7 @@ def test_a_reader_that_has_seen_enough_ends_the_program_quietly(how):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device /dev/full of Linux")
-@pytest.mark.parametrize("how", ["", ", flush=True", " * 100_000"])
+@pytest.mark.parametrize("how", ["", ", flush=True"])
 def test_an_output_that_is_full_is_no_traceback(how):
     with open("/dev/full", "w") as full:
         done = program(f"utils.run_script(lambda: print('x'{how}))", stdout=full)
@@ -219,9 +218,7 @@ def test_the_courses_pickle_with_something_else_in_it_is_refused(tmp_path):
     for content in (
         [1, 2, 3],
         [(np.full((2, 784), 2.0), np.zeros(2))] * 3,
-        {"a": 1},
         [(np.zeros((2, 784)), np.array([1, 11]))] * 3,
-        [([[0.0] * 784], [1])] * 3,
     ):
         utils.write_pickle_data(content, tmp_path / "mnist.pkl.gz")
         with pytest.raises(UserError, match=r"mnist\.pkl\.gz is not three pairs"):
@@ -242,13 +239,10 @@ DAMAGE = {
     "byte changed": (IMAGES, lambda old: old[:-8] + b"abcd" + old[-4:], "is damaged"),
     "wrong magic": (IMAGES, lambda old: header(0x0C03, 1, 28, 28), "it begins with 00000c03"),
     "labels for images": (IMAGES, lambda old: header(0x0801, 784), "no IDX file of images"),
-    "images for labels": (LABELS, lambda old: header(0x0803, 1, 28, 28), "no IDX file of labels"),
     "another size": (IMAGES, lambda old: header(0x0803, 1, 32, 24), "32 x 24"),
     "four billion images": (IMAGES, lambda old: header(0x0803, 2**32 - 1, 28, 28), "claims"),
-    "a billion labels": (LABELS, lambda old: header(0x0801, 10**9), "claims"),
     "no images": (IMAGES, lambda old: header(0x0803, 0, 28, 28), "claims 0"),
     "empty file": (IMAGES, lambda old: b"", "too short"),
-    "no gzip": (LABELS, lambda old: b"these are not the digits you look for", "is damaged"),
     "fewer labels": (LABELS, lambda old: header(0x0801, 784), "20 images in"),
     "label 10": (LABELS, lambda old: gzip.compress(gzip.decompress(old)[:-1] + b"\n"), "label 10"),
 }
@@ -274,21 +268,15 @@ def test_a_missing_folder_or_file_is_named(tmp_path):
 
 
 def test_a_file_that_unpacks_to_gigabytes_takes_no_memory(tmp_path):
+    """In small: 50 MB, of which no more than the 80 kB that the header claims are unpacked."""
     path = write_mnist(tmp_path / "d", 20, 10) / IMAGES
-    bomb = gzip.compress(struct.pack(">4I", 0x0803, 100, 28, 28) + bytes(200 << 20), 9)
-    path.write_bytes(bomb)
+    bomb = struct.pack(">4I", 0x0803, 100, 28, 28) + bytes(50 << 20)
+    path.write_bytes(gzip.compress(bomb, 1))
     tracemalloc.start()
     with pytest.raises(UserError, match="as long as"):
         utils.read_mnist(path.parent)
     assert tracemalloc.get_traced_memory()[1] < 20 << 20
     tracemalloc.stop()
-
-
-@pytest.mark.parametrize("name", ["images", "images.gz"])
-def test_a_file_that_cannot_be_read_is_named(tmp_path, name):
-    (tmp_path / name).mkdir()
-    with pytest.raises(UserError, match=f"cannot read {tmp_path / name}: Is a directory"):
-        utils.read_idx(tmp_path / name, (28, 28))
 
 
 def test_a_data_set_without_a_tenth_is_refused(tmp_path):
@@ -420,16 +408,6 @@ def test_arrays_come_back_as_they_were_and_objects_are_refused(tmp_path):
         utils.read_arrays(tmp_path / "b.npz")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device /dev/full of Linux")
-def test_arrays_stay_whole_where_the_disk_is_full(tmp_path):
-    utils.write_arrays(tmp_path / "a.npz", {"w": np.ones(3)})
-    os.symlink("/dev/full", tmp_path / ".a.npz.unfinished")
-    with pytest.raises(OSError, match="No space left"):
-        utils.write_arrays(tmp_path / "a.npz", {"w": np.zeros(3)})
-    assert utils.read_arrays(tmp_path / "a.npz")["w"].tolist() == [1, 1, 1]
-    assert os.listdir(tmp_path) == ["a.npz"]
-
-
 # ------------------------------------------------------------------------- the command line
 
 
@@ -463,29 +441,15 @@ def test_typed_options_are_known_and_cosmetic_ones_are_no_settings():
     assert set(args.settings) == recipe
 
 
-@pytest.mark.slow
 def test_a_copied_lesson_writes_into_a_folder_of_its_own(tmp_path):
     """As after `cp nnet_cnn.py my_cnn.py`."""
     args = lesson(tmp_path / "my_cnn.py").parse_args([])
     assert (args.script, args.output_dir) == ("my_cnn", tmp_path / "runs" / "my_cnn")
-    shutil.copy(ROOT / "nnet_cnn.py", tmp_path / "my_cnn.py")
-    done = subprocess.run(
-        [sys.executable, tmp_path / "my_cnn.py", "--predict", "x.png"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    weights = tmp_path / "runs" / "my_cnn" / "model.pt"
-    words = f"there is no {weights}; train a network first: python my_cnn.py"
-    assert (done.returncode, done.stderr) == (2, f"my_cnn.py: error: {words}\n")
+    with pytest.raises(UserError, match="there is no .*; train a network first: python my_cnn.py"):
+        utils.find_model(args, "model.pt")
 
 
-LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere windows need no DISPLAY")
-
-
-@pytest.mark.parametrize(
-    "backend", ["agg", "module://nothing", "nothing", pytest.param("tkagg", marks=LINUX)]
-)
+@pytest.mark.parametrize("backend", ["agg", "nothing"])
 def test_without_a_display_show_is_refused_before_anything_is_done(backend):
     code = """
 import os, neural_nets
