@@ -71,35 +71,6 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, monkeypatch, name):
     assert torch.equal(whole, finished)
 
 
-def test_weights_keep_their_order_of_memory(tmp_path):
-    """channels_last makes convolutions fast; weights and velocities of a resumed run keep it."""
-
-    def fresh():
-        torch.manual_seed(0)
-        model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), nn.Linear(4 * 3 * 3, 3))
-        model = model.to(memory_format=torch.channels_last)
-        optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, fused=True)
-        average = train_utils.moving_average(model, 0.9)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
-        parts = model, average.module, optimizer, scheduler, average, lambda step: 1.0
-        return model, optimizer, average, *train_utils.save_and_restore(*parts)
-
-    model, optimizer, average, save, _ = fresh()
-    batches = batchify_data(torch.rand(4, 2, 5, 5), torch.zeros(4), 2)
-    train_utils.run_epoch(batches, model.train(), optimizer, average=average)
-    utils.write_arrays(tmp_path / "a.npz", save())
-    other, other_optimizer, other_average, _, restore = fresh()
-    restore(utils.read_arrays(tmp_path / "a.npz"))
-    for net, copied in ((model, other), (average.module, other_average.module)):
-        for old, new in zip(net.parameters(), copied.parameters(), strict=True):
-            assert torch.equal(old, new) and old.stride() == new.stride()
-    assert other[0].weight.is_contiguous(memory_format=torch.channels_last)
-    for old, new in zip(model.parameters(), other.parameters(), strict=True):
-        (velocity,) = optimizer.state[old].values()
-        (copied,) = other_optimizer.state[new].values()
-        assert torch.equal(velocity, copied) and copied.stride() == new.stride()
-
-
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     run(tmp_path)
     with pytest.raises(UserError, match=r"checkpoint\.npz is no checkpoint of this network"):

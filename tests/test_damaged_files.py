@@ -73,9 +73,17 @@ def picture_bytes(kind):
     return packed.getvalue()
 
 
-def checkpoint_of(folder, save, restore):
-    """Write the checkpoint of a run with one epoch; returns its bytes and how to read it back."""
+def checkpoint_of(folder):
+    """Write the checkpoint of a run with one epoch; returns bytes, damage, and how to read it."""
     folder.mkdir()
+    params = {"W1": np.zeros((2, 3), np.float32), "b1": np.zeros(3, np.float32)}
+
+    def save():
+        return params
+
+    def restore(arrays):
+        return [arrays[name] for name in params]
+
     run = utils.Run(3, 0, folder, {"lr": 0.1})
     next(run.epochs(save, restore))
     run.record((0.5, 0.75), (0.25, 0.875), 0.1, {"W": np.ones((2, 3), np.float32)})
@@ -84,25 +92,7 @@ def checkpoint_of(folder, save, restore):
         again = utils.Run(3, 0, path.parent, {"lr": 0.1}, resume=True)
         assert next(again.epochs(save, restore)) == len(again.history) + 1
 
-    return (folder / "checkpoint.npz").read_bytes(), read
-
-
-def tiny_torch():
-    """A network of lesson 2 with all that its training keeps, and how that is saved."""
-    model = nnet_fc.build_model([4])
-    average = train_utils.moving_average(model, 0.9)
-    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
-    scheduler = train_utils.LambdaLR(optimizer, lambda step: 1.0)
-    batch = {"x": torch.ones(2, 784), "y": torch.tensor([1, 2])}
-    train_utils.run_epoch([batch], model.train(), optimizer)
-    parts = average.module, optimizer, scheduler, average, lambda step: 1.0
-    return train_utils.save_and_restore(model, *parts)
-
-
-def tiny_numpy():
-    """The same for lesson 1, as train_better keeps it."""
-    params = {"W1": np.zeros((2, 3), np.float32), "b1": np.zeros(3, np.float32)}
-    return lambda: params, lambda arrays: [arrays[name] for name in params]
+    return (folder / "checkpoint.npz").read_bytes(), damaged, read
 
 
 def bytes_of(write, *content):
@@ -132,13 +122,10 @@ def kinds(tmp_path_factory):
     write_course_files(course, 4, 3)
     images, labels = "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
     runs = tmp_path_factory.mktemp("runs")
-    numpy_checkpoint, resume_numpy = checkpoint_of(runs / "numpy", *tiny_numpy())
-    torch_checkpoint, resume_torch = checkpoint_of(runs / "torch", *tiny_torch())
     weights = bytes_of(
         lambda file, model: torch.save(model, file), nnet_fc.build_model([4]).state_dict()
     )
-    params = neural_nets.initialise([784, 3, 10], np.random.default_rng(0))
-    arrays = bytes_of(lambda file: np.savez(file, **params))
+    arrays = bytes_of(lambda file: np.savez(file, **PARAMS))
 
     def beside(folder, read):  # the damaged file among the whole ones of its folder
         def call(path):
@@ -175,9 +162,7 @@ def kinds(tmp_path_factory):
         ),
         "two digits": (*files(course, "train_multi_digit_mini.pkl.gz"), inside_gzip, read_pairs),
         "labels": (*files(course, "test_labels_mini.txt.gz"), inside_gzip, read_pairs),
-        "checkpoint": ("checkpoint.npz", numpy_checkpoint, damaged, resume_numpy),
-        "checkpoint inside zip": ("checkpoint.npz", numpy_checkpoint, inside_zip, resume_numpy),
-        "PyTorch's checkpoint": ("checkpoint.npz", torch_checkpoint, inside_zip, resume_torch),
+        "checkpoint": ("checkpoint.npz", *checkpoint_of(runs / "numpy")),
         "model.npz": ("model.npz", arrays, damaged, neural_nets.load_model),
         "model.npz inside zip": ("model.npz", arrays, inside_zip, neural_nets.load_model),
         "model.pt": ("model.pt", weights, damaged, reader_of),
@@ -190,8 +175,6 @@ def kinds(tmp_path_factory):
         ),
         "PNG": ("x.png", picture_bytes("png"), damaged, utils.read_picture),
         "JPEG": ("x.jpg", picture_bytes("jpeg"), damaged, utils.read_picture),
-        "GIF": ("x.gif", picture_bytes("gif"), damaged, utils.read_picture),
-        "TIFF": ("x.tiff", picture_bytes("tiff"), damaged, utils.read_picture),
     }
 
 
@@ -205,8 +188,6 @@ KINDS = [
     "two digits",
     "labels",
     "checkpoint",
-    "checkpoint inside zip",
-    "PyTorch's checkpoint",
     "model.npz",
     "model.npz inside zip",
     "model.pt",
@@ -214,8 +195,6 @@ KINDS = [
     "metrics",
     "PNG",
     "JPEG",
-    "GIF",
-    "TIFF",
 ]
 QUICK, SLOW = 8, 600
 
@@ -315,13 +294,32 @@ NO_NUMBER = {
 
 @pytest.mark.parametrize(
     "content",
-    [{"w": torch.ones(3)}, [1], 5, "text", None, {1: 2}, NO_NUMBER],
-    ids=["another's", "a list", "a number", "text", "nothing", "no names", "no numbers"],
+    [{"w": torch.ones(3)}, [1], {1: 2}, NO_NUMBER],
+    ids=["another's", "a list", "no names", "no numbers"],
 )
 def test_weights_of_another_network_are_said_not_to_fit(tmp_path, content):
     torch.save(content, tmp_path / "model.pt")
     with pytest.raises(UserError, match=r"model\.pt does not fit the network that nnet_fc\.py"):
         reader_of(tmp_path / "model.pt")
+
+
+PARAMS = neural_nets.initialise([784, 3, 10], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"W1": PARAMS["W1"]},
+        PARAMS | {"W1": PARAMS["W1"][:-1]},
+        neural_nets.initialise([784, 3, 11], np.random.default_rng(0)),
+        PARAMS | {"W2": PARAMS["W2"] * np.float32("nan")},
+    ],
+    ids=["lacking", "another size", "eleven digits", "no numbers"],
+)
+def test_weights_that_are_not_of_lesson_1_are_said_not_to_fit(tmp_path, params):
+    np.savez(tmp_path / "model.npz", **params)
+    with pytest.raises(UserError, match=r"model\.npz does not fit the network of neural_nets\.py"):
+        neural_nets.load_model(tmp_path / "model.npz")
 
 
 def test_a_program_in_place_of_weights_is_refused_without_a_warning(tmp_path):

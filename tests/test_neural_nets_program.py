@@ -4,13 +4,11 @@ import json
 import re
 import subprocess
 import sys
-import tracemalloc
 from pathlib import Path
 
 import neural_nets
 import utils
-from tests.conftest import ROOT, figures_drawn, run_script, visible_files, write_mnist
-from utils import UserError
+from tests.conftest import ROOT, figures_drawn, visible_files
 
 import numpy as np
 import pytest
@@ -93,11 +91,6 @@ OUR_OWN = ("train_better", 20, 0.1, 0.9, "cosine", 1.0)
         ("--plain --momentum 0.5", ("train_better", 12, 0.4, 0.5, "constant", 0)),
         ("--adversarial 2 --plain", ("train_better", 12, 0.4, 0, "constant", 2)),
         ("--plain --schedule cosine", ("train_better", 12, 0.4, 0, "cosine", 0)),
-        (
-            "--momentum 0 --schedule constant --adversarial 0",
-            ("train_plain", 20, 0.1, 0, "constant", 0),
-        ),
-        ("--momentum 0", ("train_better", 20, 0.1, 0, "cosine", 1)),
     ],
 )
 def test_plain_is_a_set_of_defaults_that_typed_options_override(begun, options, wanted):
@@ -123,7 +116,6 @@ def test_the_seed_chooses_the_first_weights(begun):
     "options, words",
     [
         (["--hidden", "0"], "--hidden"),
-        (["--hidden"], "--hidden"),
         (["--adversarial", "-1"], "--adversarial"),
         (["--schedule", "one-cycle"], "--schedule"),
         (["--averaging", "0.9"], "unrecognized"),
@@ -148,11 +140,16 @@ def test_a_run_leaves_its_files_and_figures(run, capsys):
     assert metrics["test_accuracy"] > 0.7  # of 540 digits in four epochs; guessing gives 0.1
     assert metrics["parameters"] == 784 * 40 + 40 + 40 * 30 + 30 + 30 * 10 + 10
     recipe = {"momentum": 0.9, "schedule": "cosine", "adversarial": 1.0, "hidden": [40, 30]}
-    assert recipe.items() <= metrics["settings"].items()
+    recipe |= {"lr": 0.1, "warm_up": 0.3}  # what --resume compares
+    assert recipe.items() <= metrics["settings"].items() and "data" in metrics["settings"]
     weights = arrays_of(folder / "model.npz")
+    assert all(a.dtype == np.float32 for a in weights.values())
     images, labels = utils.get_MNIST_data(data_dir=options[1])[2:]
-    right = neural_nets.forward(weights, images)[0].argmax(1) == labels
+    logits = neural_nets.forward(weights, images)[0]
+    right = logits.argmax(1) == labels
     assert (right.mean(), (~right).sum()) == (metrics["test_accuracy"], metrics["test_errors"])
+    loss, _ = neural_nets.softmax_cross_entropy(logits, labels)
+    assert metrics["test_loss"] == pytest.approx(loss, rel=1e-5)
     best = {name: a for name, a in arrays_of(folder / "checkpoint.npz").items() if "best" in name}
     assert {f"best {name}": a.tobytes() for name, a in weights.items()} == {
         name: a.tobytes() for name, a in best.items()
@@ -194,8 +191,7 @@ def test_what_the_picture_of_adversarial_examples_says_is_what_is_read(
 
 
 @pytest.mark.parametrize("more", [[], ["--plain"]], ids=["better", "plain"])
-@pytest.mark.parametrize("stopped_in", [2, 4])
-def test_interrupted_and_resumed_is_uninterrupted(run, tmp_path, monkeypatch, stopped_in, more):
+def test_interrupted_and_resumed_is_uninterrupted(run, tmp_path, monkeypatch, more):
     options, folder = [*run[0][:-1], str(tmp_path / "run"), "--no-plots", *more], run[1]
     if more:
         folder = tmp_path / "whole"
@@ -204,140 +200,16 @@ def test_interrupted_and_resumed_is_uninterrupted(run, tmp_path, monkeypatch, st
 
     def interrupted(run, batches):
         for i, batch in enumerate(progress(run, batches)):
-            if (run.epoch, i) == (stopped_in, 10):  # half-way through the epoch
+            if (run.epoch, i) == (3, 10):  # half-way through the epoch
                 raise KeyboardInterrupt
             yield batch
 
     monkeypatch.setattr(utils.Run, "progress", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=f"resume goes on after epoch {stopped_in - 1}"):
+    with pytest.raises(KeyboardInterrupt, match="resume goes on after epoch 2"):
         neural_nets.main([*options, "--quiet"])
     monkeypatch.setattr(utils.Run, "progress", progress)
     neural_nets.main([*options, "--quiet", "--resume"])
     assert_same_run(folder, tmp_path / "run")
-
-
-def test_resuming_a_finished_run_reports_it_again(run, monkeypatch):
-    options, _, metrics = run
-    monkeypatch.setattr(utils.Run, "progress", None)
-    again = neural_nets.main([*options, "--quiet", "--resume", "--no-plots"])
-    assert again == metrics
-
-
-@pytest.mark.parametrize(
-    "more, words",
-    [
-        (["--hidden", "40"], "was made with hidden [40, 30], not [40]; "),
-        (["--momentum", "0.8"], "was made with momentum 0.9, not 0.8; "),
-        (["--schedule", "constant"], "was made with schedule cosine, not constant; "),
-        (["--adversarial", "0.5"], "was made with adversarial 1.0, not 0.5; "),
-        (["--plain"], "was made with lr 0.1, not 0.4; "),
-        (["WARM_UP"], "was made with warm_up 0.3, not 0.2; "),
-        (["data"], "was made with other data; give the same settings"),
-    ],
-)
-def test_resuming_with_another_recipe_is_refused(
-    run, tmp_path, as_program, monkeypatch, more, words
-):
-    options, folder, _ = run
-    if more == ["WARM_UP"]:
-        monkeypatch.setattr(neural_nets, "WARM_UP", 0.2)
-        more = []
-    elif more == ["data"]:
-        more = ["--data-dir", write_mnist(tmp_path / "data", test=199)]
-    before = (folder / "checkpoint.npz").read_bytes()
-    status, _, errors = as_program(
-        neural_nets.main, "neural_nets.py", *options, "--quiet", "--resume", *more
-    )
-    assert status == 2
-    assert words in errors
-    assert errors.count("\n") == 1
-    assert (folder / "checkpoint.npz").read_bytes() == before
-
-
-def damage(path, kind):
-    """Damage a file of arrays in one of many ways."""
-    content, arrays = path.read_bytes(), arrays_of(path)
-    name = next(n for n in arrays if n.endswith("W1"))
-    if kind == "cut":
-        path.write_bytes(content[: len(content) // 2])
-    elif kind == "empty":
-        path.write_bytes(b"")
-    elif kind == "a bit":
-        middle = len(content) // 2
-        path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
-    elif kind == "objects":
-        np.savez(path, **arrays | {name: np.array([print], dtype=object)})
-    elif kind == "lacking":
-        np.savez(path, **{n: a for n, a in arrays.items() if n != name})
-    elif kind == "more":
-        np.savez(path, more=np.zeros(3), **arrays)
-    elif kind == "shape":
-        np.savez(path, **arrays | {name: arrays[name][:-1]})
-    elif kind == "type":
-        np.savez(path, **arrays | {name: arrays[name].astype(np.float64)})
-    elif kind == "nan":
-        np.savez(path, **arrays | {name: arrays[name] * np.float32("nan")})
-    elif kind == "packed":
-        np.savez_compressed(path, **arrays | {name: arrays[name] * 0})
-    elif kind == "other":
-        np.savez(path, a=np.zeros(3))
-
-
-READING = ["cut", "empty", "a bit", "objects", "packed", "other", "lacking"]
-
-
-@pytest.mark.parametrize(
-    "file, kind",
-    [
-        *(("model.npz", kind) for kind in (*READING, "shape", "nan")),
-        *(("checkpoint.npz", kind) for kind in READING),
-    ],
-)
-def test_damaged_files_are_named(run, tmp_path, as_program, file, kind):
-    """model.npz may come from anybody; a checkpoint is the run's own, and may be cut short."""
-    options, folder, _ = run
-    (tmp_path / file).write_bytes((folder / file).read_bytes())
-    damage(tmp_path / file, kind)
-    options = [*options[:-1], tmp_path, "--quiet"]
-    options += ["--resume"] if file == "checkpoint.npz" else ["--predict", __file__]
-    status, output, errors = as_program(neural_nets.main, "neural_nets.py", *options)
-    assert (status, output) == (2, "")
-    assert errors.startswith("neural_nets.py: error: ")
-    assert file in errors
-    assert errors.count("\n") == 1
-
-
-def test_a_small_file_asks_for_no_large_network(tmp_path):
-    """Biases of a layer that would need 784 x 100,000 weights."""
-    np.savez(
-        tmp_path / "model.npz",
-        W1=np.zeros((784, 1), np.float32),
-        b1=np.zeros(100_000, np.float32),
-        W2=np.zeros((1, 10), np.float32),
-        b2=np.zeros(10, np.float32),
-    )
-    tracemalloc.start()
-    with pytest.raises(UserError, match=r"model\.npz does not fit"):
-        neural_nets.load_model(tmp_path / "model.npz")
-    assert tracemalloc.get_traced_memory()[1] < 100e6
-    tracemalloc.stop()
-
-
-class Trace:
-    """An object whose pickle makes a file when it is read."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
-
-
-def test_a_model_runs_nothing(tmp_path):
-    np.savez(tmp_path / "model.npz", W1=np.array([Trace(tmp_path / "trace")], dtype=object))
-    with pytest.raises(UserError, match=r"model\.npz"):
-        neural_nets.load_model(tmp_path / "model.npz")
-    assert not (tmp_path / "trace").exists()
 
 
 def test_predict_reads_pictures(run, tmp_path, mnist, as_program):
@@ -360,9 +232,7 @@ def test_predict_reads_pictures(run, tmp_path, mnist, as_program):
 @pytest.mark.parametrize(
     "more, words",
     [
-        ("--lr 1 --batch-size 32 --hidden 100 100", "everything is read as "),
         ("--lr 0.7 --batch-size 32 --hidden 64", "of the hidden units are dead"),
-        ("--plain --lr 1e-6 --hidden 64", "the loss stands still, at 2."),
         ("--plain --limit 300 --hidden 64 --batch-size 32 --epochs 25", "overfitting: 0.00 % of"),
         ("--epochs 5 --hidden 64 --batch-size 32", None),
     ],
@@ -383,32 +253,34 @@ def test_what_went_wrong_is_said_in_the_last_line(
 
 
 @pytest.mark.parametrize("more", ["--plain --lr 30", "--lr 1000"])
-def test_a_loss_that_is_no_number_costs_one_line(small_mnist, tmp_path, more):
+def test_a_loss_that_is_no_number_costs_one_line(small_mnist, tmp_path, as_program, recwarn, more):
     options = ["--data-dir", small_mnist, "--output-dir", tmp_path, "--quiet", *more.split()]
-    done = run_script("neural_nets.py", *options)
+    status, _, errors = as_program(neural_nets.main, "neural_nets.py", *options)
     words = "the loss is no longer a number: the steps are too long; lower --lr"
-    assert done.returncode == 2
-    assert done.stderr == f"neural_nets.py: error: {words}\n"
+    assert (status, errors) == (2, f"neural_nets.py: error: {words}\n") and not list(recwarn)
 
 
-def test_the_checkpoint_before_a_loss_that_is_no_number_stays(run, tmp_path, monkeypatch):
-    evaluate, dev = neural_nets.evaluate, []
-
-    def wild(*given):
-        dev.append(evaluate(*given))
-        return dev[0] if len(dev) == 1 else (float("nan"), 0.1)
-
-    monkeypatch.setattr(neural_nets, "evaluate", wild)
-    with pytest.raises(UserError, match="no longer a number"):
-        neural_nets.main([*run[0][:-1], str(tmp_path), "--quiet"])
-    assert history_of(tmp_path / "checkpoint.npz") == history_of(run[1] / "checkpoint.npz")[:1]
-
-
-def test_importing_prints_nothing_and_needs_neither_torch_nor_matplotlib():
+def test_a_log_file_gets_plain_lines_and_a_run_without_plots_loads_no_more_than_numpy(
+    small_mnist, tmp_path
+):
     heavy = "{'torch', 'matplotlib', 'scipy', 'PIL'}"
-    code = f"import sys, neural_nets; print(*{heavy} & set(sys.modules))"
-    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert (process.returncode, process.stdout, process.stderr) == (0, "\n", "")
+    code = "import sys, neural_nets; print('imported', file=sys.stderr); neural_nets.main(); "
+    code += f"print(*{heavy} & set(sys.modules), file=sys.stderr)"
+    options = [
+        "--data-dir",
+        small_mnist,
+        "--output-dir",
+        tmp_path,
+        "--hidden",
+        "5",
+        "--epochs",
+        "1",
+    ]
+    command = [sys.executable, "-c", code, *options, "--no-plots"]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (0, "imported\n\n")
+    assert process.stdout.startswith("part 1") and "\nepoch 1/1 " in process.stdout
+    assert "\r" not in process.stdout
 
 
 # ------------------------------------------------------------------------------------- slow
