@@ -2,33 +2,21 @@
 
 import conv
 import mlp
-import train_utils
-import utils
 import utils_multiMNIST
-from tests.conftest import RUN_FILES, visible_files
-from tests.test_utils_multiMNIST import halves
+from tests.conftest import RUN_FILES, figures_drawn, visible_files
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 
-@pytest.mark.parametrize("hidden", [(64,), (30, 20)])
+@pytest.mark.parametrize("hidden", [mlp.HIDDEN, [64], [30, 20]])
 def test_two_heads_of_ten_over_shared_layers(hidden):
-    model = mlp.MLP(42 * 28, hidden).eval()
-    upper, lower = model(torch.rand(3, 1, 42, 28))
-    assert upper.shape == lower.shape == (3, 10) and not torch.equal(upper, lower)
-    (upper.sum() + lower.sum()).backward()
-    assert all(p.grad is not None for p in model.parameters())
-
-
-def test_the_courses_network_takes_its_one_argument():
-    model = mlp.MLP(42 * 28)
+    model = mlp.MLP(42 * 28) if hidden is mlp.HIDDEN else mlp.MLP(42 * 28, hidden)
     sizes = [layer.out_features for layer in model.modules() if isinstance(layer, nn.Linear)]
-    assert sizes == [*mlp.HIDDEN, 10, 10]
-    upper, lower = model.eval()(torch.rand(2, 1, 42, 28))
-    assert upper.shape == lower.shape == (2, 10)
+    assert sizes == [*hidden, 10, 10]
+    upper, lower = model.eval()(torch.rand(3, 1, 42, 28))
+    assert upper.shape == lower.shape == (3, 10) and not torch.equal(upper, lower)
 
 
 def options(small_mnist, folder, *more):
@@ -38,7 +26,8 @@ def options(small_mnist, folder, *more):
 
 def test_a_run_learns_both_digits_and_writes_its_files(small_mnist, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(utils_multiMNIST.COUNTS, True, (5000, 500))
-    metrics = mlp.main(options(small_mnist, tmp_path, "--hidden", 64, "--epochs", 6))
+    figures_drawn(monkeypatch)
+    metrics = mlp.main(options(small_mnist, tmp_path, "--hidden", 20, "--epochs", 6))
     assert visible_files(tmp_path) == RUN_FILES | {"weights.png", "hardest_pairs.png"}
     upper, lower = metrics["test_accuracy"]
     assert upper > 0.5 and lower > 0.5  # chance is 0.1, and 540 digits are few
@@ -52,36 +41,10 @@ def test_a_run_learns_both_digits_and_writes_its_files(small_mnist, tmp_path, ca
     assert out.count("what overlap costs: the upper digit misread") == 1 and paired in out
 
 
-class Caught(Exception):
-    """Ends a run where its training would begin."""
-
-
-@pytest.mark.parametrize("lesson", [mlp, conv])
-def test_a_limit_comes_before_the_split_and_pairs_are_of_either_side(
-    lesson, small_mnist, tmp_path, monkeypatch
-):
-    def caught(batches, dev, model, **how):
-        raise Caught(batches, dev)
-
-    monkeypatch.setattr(train_utils, "train_model", caught)
-    with pytest.raises(Caught) as stop:
-        lesson.main(options(small_mnist, tmp_path, "--limit", 100, "--no-augment", "--quiet"))
-    batches, dev = stop.value.args
-    digits = halves(utils.as_floats(utils.read_mnist(small_mnist)[0][0][:100, None]))
-    found = {
-        "train": halves(np.concatenate([batch["x"] for batch in batches])),
-        "dev": halves(np.concatenate([batch["x"] for batch in dev])),
-    }
-    for place, all_halves in digits.items():
-        assert set(found["train"][place]) <= set(all_halves[:90]) and found["train"][place]
-        assert set(found["dev"][place]) == set(all_halves[90:])
-
-
 @pytest.mark.parametrize("lesson", [mlp, conv])
 def test_bad_input_gets_one_line_and_status_2(lesson, small_mnist, tmp_path, as_program):
     name = f"{lesson.__name__}.py"
     for more, words in (
-        (["--data-dir", "/nowhere"], "there is no folder"),
         (["--batch-size", 541], "only 540 training examples"),
         (["--predict", "x.png"], f"train a network first: python {name}"),
         (["--hidden", 5, 0], "--hidden: 0 is not between 1 and" if lesson is mlp else "--hidden"),

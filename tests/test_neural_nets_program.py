@@ -22,9 +22,11 @@ FILES |= {"confusion_matrix.png", "mistakes.png", "weights.png", "adversarial.pn
 def run(small_mnist, tmp_path_factory):
     """A finished run: its options, folder, and metrics."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
-    options = ["--data-dir", small_mnist, "--hidden", 40, 30, "--epochs", 4, "--batch-size", 20]
+    options = ["--data-dir", small_mnist, "--hidden", 20, 15, "--epochs", 4, "--batch-size", 20]
     options = [str(o) for o in (*options, "--output-dir", folder)]
-    return options, folder, neural_nets.main([*options, "--quiet"])
+    with pytest.MonkeyPatch.context() as patch:
+        figures_drawn(patch)
+        return options, folder, neural_nets.main([*options, "--quiet"])
 
 
 def arrays_of(path):
@@ -138,8 +140,8 @@ def test_a_run_leaves_its_files_and_figures(run, capsys):
     assert visible_files(folder) == FILES
     assert json.loads((folder / "metrics.json").read_text(encoding="utf-8")) == metrics
     assert metrics["test_accuracy"] > 0.7  # of 540 digits in four epochs; guessing gives 0.1
-    assert metrics["parameters"] == 784 * 40 + 40 + 40 * 30 + 30 + 30 * 10 + 10
-    recipe = {"momentum": 0.9, "schedule": "cosine", "adversarial": 1.0, "hidden": [40, 30]}
+    assert metrics["parameters"] == 784 * 20 + 20 + 20 * 15 + 15 + 15 * 10 + 10
+    recipe = {"momentum": 0.9, "schedule": "cosine", "adversarial": 1.0, "hidden": [20, 15]}
     recipe |= {"lr": 0.1, "warm_up": 0.3}  # what --resume compares
     assert recipe.items() <= metrics["settings"].items() and "data" in metrics["settings"]
     weights = arrays_of(folder / "model.npz")
