@@ -1,8 +1,6 @@
 """train_utils.py: the course's contract, exact averages, comparisons of settings, a look inside."""
 
-import copy
 import csv
-import math
 import types
 
 import train_utils
@@ -47,11 +45,6 @@ def state_of(model):
 # ------------------------------------------------------------------------- batches and flatten
 
 
-def test_flatten_keeps_the_first_dimension():
-    x = torch.arange(24).reshape(2, 3, 2, 2)
-    assert train_utils.Flatten()(x).tolist() == [list(range(12)), list(range(12, 24))]
-
-
 @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor, list])
 def test_batches_are_cut_in_order_without_the_short_last(kind):
     x, y = np.arange(14.0).reshape(7, 2), np.arange(7)
@@ -69,7 +62,7 @@ def test_the_short_last_batch_is_kept_on_demand():
     assert batchify_data(x, y, 8, drop_last=False)[0]["y"].tolist() == list(range(7))
 
 
-@pytest.mark.parametrize("pair", [list, tuple, np.array, lambda y: torch.tensor(np.array(y))])
+@pytest.mark.parametrize("pair", [tuple, torch.tensor])
 def test_labels_of_two_digits_stay_a_pair(pair):
     labels = pair([list(range(7)), list(range(10, 17))])
     batches = batchify_data(np.zeros((7, 1, 42, 28)), labels, 3)
@@ -115,12 +108,6 @@ def test_only_the_batch_is_augmented_not_the_data():
     assert all((batch["x"] == 2).all() for batch in batches) and (x == 1).all()
 
 
-def test_accuracy_is_the_share_of_equals():
-    read, truth = torch.tensor([1, 2, 3, 4]), torch.tensor([1, 2, 0, 4])
-    assert train_utils.compute_accuracy(read, truth) == 0.75
-    assert train_utils.compute_accuracy(np.array([1, 1]), np.array([0, 0])) == 0.0
-
-
 # ---------------------------------------------------------------------------------- one epoch
 
 
@@ -140,30 +127,6 @@ def test_an_evaluation_averages_over_examples_and_changes_nothing():
     assert accuracy == pytest.approx((model(x).argmax(1) == y).float().mean().item())
 
 
-def test_two_heads_train_on_the_mean_of_their_losses():
-    """And the averages of both are exact with a short last batch, in training as well."""
-    x, upper = small_data(7)
-    lower = (upper + 1) % 3
-    model = TwoHeads().train()
-    twin, losses, rights = copy.deepcopy(model), torch.zeros(2), torch.zeros(2)
-    for part in (slice(0, 5), slice(5, 7)):
-        outs, truths = twin(x[part]), (upper[part], lower[part])
-        both = torch.stack([F.cross_entropy(z, t) for z, t in zip(outs, truths, strict=True)])
-        twin.zero_grad()
-        both.mean().backward()
-        losses += both.detach() * len(x[part])
-        rights += torch.stack([(z.argmax(1) == t).sum() for z, t in zip(outs, truths, strict=True)])
-        with torch.no_grad():
-            for p in twin.parameters():
-                p -= 0.5 * p.grad
-    batches = batchify_data(x, (upper, lower), 5, drop_last=False)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    found = run_epoch(batches, model, optimizer)
-    torch.testing.assert_close(state_of(model), state_of(twin), rtol=1e-6, atol=1e-7)
-    assert found[0] == pytest.approx((losses / 7).tolist(), rel=1e-6)
-    assert found[1] == pytest.approx((rights / 7).tolist()) and isinstance(found[0], tuple)
-
-
 def test_no_batch_at_all_is_an_error_not_a_division_by_zero():
     with pytest.raises(UserError, match="lower --batch-size"):
         run_epoch([], small_model(), None)
@@ -172,35 +135,14 @@ def test_no_batch_at_all_is_an_error_not_a_division_by_zero():
 # ----------------------------------------------------------------------------------- training
 
 
-@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
-def test_train_model_is_the_courses_sgd(momentum, nesterov, capsys):
-    """Written out; the weights of the last epoch stay, and each epoch is told in a line."""
-    x, y = small_data(20)
-    batches, model = batchify_data(x, y, 5), small_model()
-    twin = copy.deepcopy(model)
-    velocity = [torch.zeros_like(p) for p in twin.parameters()]
-    for _ in range(3):
-        for batch in batches:
-            loss = F.cross_entropy(twin(batch["x"]), batch["y"])
-            gradients = torch.autograd.grad(loss, list(twin.parameters()))
-            with torch.no_grad():
-                for p, v, g in zip(twin.parameters(), velocity, gradients, strict=True):
-                    v.mul_(momentum).add_(g)
-                    p -= 0.05 * (g + momentum * v if nesterov else v)
-    dev = batchify_data(*small_data(9, seed=1), 4, drop_last=False)
-    accuracy = train_model(batches, dev, model, 0.05, momentum, nesterov, 3)
-    torch.testing.assert_close(state_of(model), state_of(twin), rtol=1e-5, atol=1e-6)
-    assert accuracy == run_epoch(dev, twin.eval(), None)[1] and not model.training
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split("   ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
-
-
-def test_two_heads_return_a_pair():
+def test_two_heads_return_a_pair_and_each_epoch_is_told_in_a_line(capsys):
     x, y = small_data()
     batches = batchify_data(x, (y, 2 - y), 5)
     model = TwoHeads()
-    accuracy = train_model(batches, batches, model, n_epochs=1)
+    accuracy = train_model(batches, batches, model, n_epochs=2)
     assert accuracy == run_epoch(batches, model, None)[1] and len(accuracy) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("   ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
 
 
 def test_a_run_keeps_the_best_epoch():
@@ -214,16 +156,6 @@ def test_a_run_keeps_the_best_epoch():
     assert accuracy == max(row["dev_accuracy"] for row in run.history)
     assert accuracy > run.history[-1]["dev_accuracy"]
     assert run_epoch(batches, model, None)[1] == accuracy
-
-
-def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(tmp_path):
-    batches = batchify_data(*small_data(), 5)
-    train_model(batches, batches, small_model(), n_epochs=1, run=utils.Run(1, 0, tmp_path))
-    before = (tmp_path / "checkpoint.npz").read_bytes()
-    batches[1]["x"][0, 0] = math.nan
-    with pytest.raises(UserError, match="lower --lr"):
-        train_model(batches, batches, small_model(), n_epochs=1, run=utils.Run(1, 0, tmp_path))
-    assert (tmp_path / "checkpoint.npz").read_bytes() == before
 
 
 # ------------------------------------------------------------------------ devices and precision
@@ -267,18 +199,20 @@ def pretend(name, seed):
     return nn.Linear(4, 2), record
 
 
-def a_sweep(folder, names, train_one=pretend):
-    args = types.SimpleNamespace(quiet=True, no_plots=False)
+def a_sweep(folder, names, train_one=pretend, no_plots=True):
+    args = types.SimpleNamespace(quiet=True, no_plots=no_plots)
     return train_utils.sweep(args, utils.Run(1, 0, folder), names, 3, train_one, against_time=True)
 
 
 def test_a_sweep_writes_the_comparison(tmp_path):
-    rows = a_sweep(tmp_path, ["baseline", "better", "noisy"])
+    rows = a_sweep(tmp_path, ["baseline", "better", "noisy"], no_plots=False)
     assert visible_files(tmp_path) == {"sweep.csv", "sweep.png"}
     written = list(csv.DictReader((tmp_path / "sweep.csv").open()))
     assert [{key: str(value) for key, value in row.items()} for row in rows] == written
     assert [row["verdict"] for row in written] == ["", "fewer errors", "not told apart"]
     assert written[1]["seconds"] == "2.0" and written[1]["weights"] == "10.0"
+    a_sweep(tmp_path, ["baseline", "better"])  # the picture of another table goes
+    assert visible_files(tmp_path) == {"sweep.csv"}
 
 
 def test_ctrl_c_keeps_the_settings_that_are_finished(tmp_path):
@@ -326,8 +260,6 @@ def with_activation(kind):
 
 NETWORKS = {
     "LeakyReLU": (lambda: with_activation(nn.LeakyReLU), 0),
-    "GELU": (lambda: with_activation(nn.GELU), 0),
-    "Tanh": (lambda: with_activation(nn.Tanh), 0),
     "ReLU": (lambda: with_activation(nn.ReLU), 1 / 24),
     "a class of one's own": (OfOnesOwn, 1 / 24),
 }
@@ -370,36 +302,3 @@ def test_a_network_without_anything_to_show_shows_nothing(tmp_path):
     model = nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(14 * 14, 10))
     train_utils.draw_inside(run, model, torch.zeros(1, 1, 28, 28))
     assert run.pictures == [] and visible_files(tmp_path) == set()
-
-
-def test_attention_is_no_obstacle():
-    """It stands among PyTorch's activations, and gives a pair; a run must not end on that."""
-
-    class Attends(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.attention, self.out = nn.MultiheadAttention(28, 2), nn.Linear(28 * 28, 10)
-
-        def forward(self, x):
-            rows = x[:, 0].transpose(0, 1)  # (28, N, 28)
-            seen, _ = self.attention(rows, rows, rows)
-            return self.out(seen.transpose(0, 1).flatten(1))
-
-    assert train_utils.dead_units(Attends(), torch.rand(3, 1, 28, 28)) == 0
-
-
-def test_layers_are_drawn_from_top_to_bottom(tmp_path, monkeypatch):
-    figures = []
-    monkeypatch.setattr(
-        "matplotlib.figure.Figure.savefig", lambda figure, *_, **__: figures.append(figure)
-    )
-    layers = [np.full((20, 4, 4), 2.0), np.full((3, 2, 2), 8.0)]
-    chances = np.stack([np.eye(10)[4], np.eye(10)[2]])
-    train_utils.draw_layers(tmp_path / "a.png", np.zeros((42, 28)), layers, chances)
-    first, second, third, last = figures[0].axes
-    assert first.images[0].get_array().shape == (42, 28)
-    assert "16 of 20 channels, 4 x 4" in second.get_title()
-    assert "3 channels, 2 x 2" in third.get_title()
-    assert [axis.images[0].get_clim() for axis in (second, third)] == [(0, 2), (0, 8)]
-    heights = [bar.get_height() for bar in last.patches]
-    assert [heights.index(100), 10 + heights[10:].index(100)] == [4, 12] and len(heights) == 20
