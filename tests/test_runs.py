@@ -117,12 +117,12 @@ def test_a_run_keeps_the_weights_of_its_best_epoch_the_last_of_equals(tmp_path):
     }
 
 
-@pytest.mark.parametrize("stop_in", [2, 4, 5])
-def test_a_resumed_run_ends_with_the_same_bits(tmp_path, stop_in):
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
+    """Its best epoch is the fourth, before the one in which it was stopped."""
     whole, early, again, twice = (Lesson(tmp_path / name) for name in "abbb")
     whole("--no-plots")
-    words = stopped(early, stop_in)
-    assert words == f"stopped; the same command with --resume goes on after epoch {stop_in - 1}"
+    words = stopped(early, 5)
+    assert words == "stopped; the same command with --resume goes on after epoch 4"
     again("--resume", "--no-plots")
     assert outcome(again) == outcome(whole)
     twice("--resume", "--no-plots")  # nothing is left to do
@@ -131,29 +131,20 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, stop_in):
     assert outcome(twice) != outcome(whole)  # or this would compare nothing
 
 
-def test_another_seed_gives_other_numbers(tmp_path):
-    one, other = Lesson(tmp_path / "a"), Lesson(tmp_path / "b")
-    one("--no-plots", "--epochs", 1)
-    other("--no-plots", "--epochs", 1, "--seed", 1)
-    assert not np.array_equal(one.weights["W 1"], other.weights["W 1"])
+def test_another_seed_gives_other_numbers():
     seeds = [utils.Run(1, seed).seed_of(epoch) for seed in range(3) for epoch in range(1, 99)]
     assert len(set(seeds)) == len(seeds)
 
 
-def test_a_run_without_a_folder_keeps_its_record_in_memory(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    run, w = utils.Run(2, 0), {"w": np.zeros(1)}
-    for _ in run.epochs(lambda: w, None):
-        w["w"] += 1
-        run.record((0.5, 0.75), (0.25, 0.5), 0.1, w)
-    assert run.best["w"] == 2 and len(run.history) == 2 and not list(tmp_path.iterdir())
-
-
-BAD = [((value, 0.1), (0.2, 0.1)) for value in (math.inf, math.nan)]
-BAD += [((0.1, 0.1), (math.inf, 0.1)), (((0.1, math.inf), (0.1, 0.1)), ((0.1, 0.1), (0.1, 0.1)))]
-
-
-@pytest.mark.parametrize(("train", "dev"), BAD, ids=["train", "no number", "dev", "one of two"])
+@pytest.mark.parametrize(
+    ("train", "dev"),
+    [
+        ((math.nan, 0.1), (0.2, 0.1)),
+        ((0.1, 0.1), (math.inf, 0.1)),
+        (((0.1, math.inf), (0.1, 0.1)), ((0.1, 0.1), (0.1, 0.1))),
+    ],
+    ids=["train", "dev", "one of two"],
+)
 def test_an_infinite_loss_is_refused_and_the_checkpoint_before_it_stays(tmp_path, train, dev):
     run, w = utils.Run(3, 0, tmp_path, {}), {"w": np.zeros(1)}
     epochs = run.epochs(lambda: w, None)
@@ -190,24 +181,12 @@ def test_a_row_of_two_digits_names_both():
 # ----------------------------------------------------------------- what --resume takes and refuses
 
 
-@pytest.mark.parametrize(
-    "argv",
-    [
-        ["--quiet"],
-        ["--data-dir", "/elsewhere"],
-        ["--seed", 0, "--hidden", 100],  # the defaults, typed
-    ],
-    ids=lambda argv: argv[0],
-)
-def test_what_does_not_change_a_run_does_not_keep_it_from_being_resumed(half_done, argv):
-    assert len(Lesson(half_done)("--resume", "--no-plots", *argv).history) == 5
-
-
-def test_a_run_is_resumed_where_its_project_was_moved_to(half_done, tmp_path):
+def test_what_does_not_change_a_run_does_not_keep_it_from_being_resumed(half_done, tmp_path):
+    """Where the project and the data lie, what is printed, and defaults that are typed."""
     half_done.rename(tmp_path / "moved")
-    lesson = Lesson(tmp_path / "moved")
-    assert len(lesson("--resume", "--no-plots").history) == 5
-    assert lesson.run.folder == tmp_path / "moved" / "runs" / "tiny"
+    argv = ["--resume", "--no-plots", "--quiet", "--data-dir", "/elsewhere"]
+    run = Lesson(tmp_path / "moved")(*argv, "--seed", 0, "--hidden", 100)
+    assert len(run.history) == 5 and run.folder == tmp_path / "moved" / "runs" / "tiny"
 
 
 def test_a_copy_of_the_data_resumes_and_other_data_do_not(tmp_path):
@@ -226,12 +205,9 @@ def test_a_copy_of_the_data_resumes_and_other_data_do_not(tmp_path):
     ("argv", "facts", "words"),
     [
         (["--lr", 0.2], {}, "made with lr 0.1, not 0.2; give the same settings, or leave out"),
-        (["--epochs", 4], {}, "made with epochs 5, not 4"),
         (["--hidden", 7, 8], {}, r"made with hidden \[100\], not \[7, 8\]"),
-        (["--limit", 10], {}, "made with limit None, not 10"),
         ([], {"layers": "two"}, "made with other layers; give the same settings, or leave out"),
         ([], {"checksum": 6}, "made with other data; give the same settings, or leave out"),
-        ([], {"augmentation": {"shift": (1, 3)}}, "made with augmentation .*, not "),
         ([], {"new": 1}, "made with new None, not 1"),
     ],
     ids=lambda value: str(value) if isinstance(value, str) else None,
@@ -248,51 +224,19 @@ def test_another_recipe_is_refused_in_a_line_and_the_checkpoint_stays(
     assert len(Lesson(half_done)("--resume", "--no-plots").history) == 5
 
 
-def test_resuming_the_run_of_another_lesson_names_it(small_mnist, tmp_path):
-    args = types.SimpleNamespace(
-        script="conv", output_dir=tmp_path, resume=False, settings=["lr"], lr=0.2, epochs=2, seed=0
-    )
-    with utils.start_run(types.SimpleNamespace(**vars(args), quiet=True, show=False)) as run:
-        next(run.epochs(dict, None))
-        run.record((0.5, 0.75), (0.25, 0.5), 0.1, {})
-    argv = ["--resume", "--output-dir", tmp_path, "--data-dir", small_mnist, "--hidden", 5]
-    with pytest.raises(UserError, match=r"checkpoint\.npz was made with script conv, not mlp;"):
-        mlp.main(list(map(str, argv)))
+def test_resuming_the_run_of_another_lesson_names_it(half_done):
+    other = Lesson(half_done)
+    other.file = half_done / "other.py"
+    argv = ["--resume", "--output-dir", half_done / "runs" / "tiny", "--hidden", 5]
+    with pytest.raises(UserError, match=r"checkpoint\.npz was made with script tiny, not other;"):
+        other(*argv)
 
 
-def test_a_hostile_setting_is_shown_in_short(tmp_path):
-    Lesson(tmp_path, secret="x" * 10**6)("--no-plots", "--quiet")
-    with pytest.raises(UserError) as error:
-        Lesson(tmp_path)("--no-plots", "--quiet", "--resume")
-    assert len(str(error.value).split("was made with")[1]) < 250
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"facts": None},
-        {"facts": np.array("{")},
-        {"facts": np.array('{"settings": 5, "history": []}')},
-        {"facts": np.array(1)},
-        {"state W 1": None},
-        {"history": []},
-        {"history": [{"epoch": 1}]},
-        {"history": 1},
-    ],
-    ids=lambda change: f"{list(change)[0]} {list(change.values())[0]}",
-)
-def test_a_checkpoint_with_something_else_in_it_is_refused(half_done, change):
+def test_arrays_that_are_no_checkpoint_are_refused(half_done):
     path = half_done / "runs" / "tiny" / "checkpoint.npz"
-    arrays = utils.read_arrays(path)
-    if "history" in change:
-        facts = json.loads(arrays["facts"].item()) | change
-        change = {"facts": np.array(json.dumps(facts))}
-    utils.write_arrays(path, {n: a for n, a in (arrays | change).items() if a is not None})
-    lesson = Lesson(half_done)
-    restored = lesson.weights
-    lesson.weights = types.SimpleNamespace(update=lambda arrays: restored.update(W=arrays["W 1"]))
+    utils.write_arrays(path, {"W 1": np.zeros(3)})  # of a model.npz, say
     with pytest.raises(UserError, match=r"checkpoint\.npz is no checkpoint of this network"):
-        lesson("--resume")
+        Lesson(half_done)("--resume")
 
 
 # --------------------------------------------------------------------- the folder, and Ctrl-C
@@ -323,24 +267,6 @@ def test_two_runs_cannot_share_a_folder_at_once(tmp_path):
     Lesson(tmp_path)("--no-plots")
 
 
-@pytest.mark.parametrize("how", ["failed", "stopped", "ended"])
-def test_a_run_lets_go_of_its_folder_however_it_ends(tmp_path, how):
-    lesson = Lesson(tmp_path)
-    if how == "failed":
-        lesson.accuracies = ()
-    elif how == "stopped":
-        lesson.stop_in = 2
-    try:
-        lesson("--no-plots")
-        assert how == "ended"
-    except (IndexError, KeyboardInterrupt) as error:
-        kept = error  # and with it the lock, which lets go by itself where nobody has it any more
-        assert kept and how != "ended"
-    lock = lesson.run.folder / ".lock"
-    take = f"import filelock; filelock.FileLock({str(lock)!r}).acquire(timeout=0)"
-    assert subprocess.run([sys.executable, "-c", take]).returncode == 0
-
-
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "runs").write_text("")
     with pytest.raises(UserError, match=f"cannot write to {tmp_path}/runs/tiny: .*--output-dir"):
@@ -354,6 +280,12 @@ def test_stopped_before_a_checkpoint_there_is_nothing_to_resume(tmp_path):
     args("--no-plots")
     with pytest.raises(utils.Terminated, match="^sweep.csv has"), utils.start_run(args.args):
         raise utils.Terminated("sweep.csv has what was finished")
+
+
+def test_ctrl_c_while_a_checkpoint_is_read_says_that_it_is_there(half_done, monkeypatch, ctrl_c):
+    monkeypatch.setattr(utils, "read_arrays", lambda path: ctrl_c())
+    with pytest.raises(KeyboardInterrupt, match="--resume goes on as before"):
+        Lesson(half_done)("--resume")
 
 
 def test_ctrl_c_while_pictures_are_drawn_leaves_the_figures_of_this_run(
@@ -491,11 +423,11 @@ def test_show_opens_the_pictures_of_this_run_alone(tmp_path, monkeypatch):
 
 
 def test_no_picture_of_an_earlier_run_stays_beside_new_figures(tmp_path):
-    folder = Lesson(tmp_path)().folder
-    (folder / "readings.png").write_bytes(b"of my handwriting")
-    (folder / "filters.png").write_bytes(b"of an earlier network")
-    assert visible_files(folder) > PICTURES
-    Lesson(tmp_path)("--seed", 1, "--no-plots")
+    folder = tmp_path / "runs" / "tiny"
+    folder.mkdir(parents=True)
+    for name in ("readings", "filters", "mistakes"):  # the first is of somebody's handwriting
+        (folder / f"{name}.png").write_bytes(b"of an earlier network")
+    Lesson(tmp_path)("--no-plots")
     files = {"metrics.json", "history.csv", "checkpoint.npz", "readings.png"}
     assert visible_files(folder) == files
 
@@ -506,39 +438,15 @@ def test_whatever_a_lesson_draws_is_removed_by_the_next_run():
     assert {"weights", "sweep", "hardest_pairs"} <= drawn <= utils.PICTURES
 
 
-def test_no_table_of_a_sweep_stands_beside_the_picture_of_another(tmp_path):
-    def swept(*more):
-        parser = utils.argument_parser(
-            tmp_path / "tiny.py", "", epochs=1, batch_size=1, lr=1, momentum=0
-        )
-        args = parser.parse_args(["--quiet", *more])
-
-        def train(name, seed):
-            record = utils.Run(1, seed)
-            accuracy = 1 - (len(name) + seed) / 100
-            record.history = [utils.history_row(1, (1, 0.5), (1, accuracy), 0.1, 1.0)]
-            return torch.nn.Linear(1, 1), record
-
-        with utils.start_run(args) as run:
-            train_utils.sweep(args, run, ["one", "three"], 2, train)
-        return run.folder
-
-    folder = swept()
-    assert png(folder / "sweep.png")
-    assert visible_files(swept("--no-plots")) == {"sweep.csv"}
-
-
 def test_a_picture_that_cannot_be_drawn_costs_a_line_and_not_the_run(tmp_path, monkeypatch, capsys):
     def fail(*_):
         raise ValueError("no\nfont \x1b[2J" + "x" * 1000)
 
     monkeypatch.setattr(utils, "draw_confusion", fail)
-    Lesson(tmp_path)("--quiet")
     run = Lesson(tmp_path)()
     out, errors = capsys.readouterr()
-    line, again = errors.splitlines()
-    assert line == again and len(line) < 300
-    assert line.startswith("confusion_matrix.png could not be drawn: no font  [2Jxxx")
+    assert errors.startswith("confusion_matrix.png could not be drawn: no font  [2Jxxx")
+    assert errors.count("\n") == 1 and len(errors) < 300
     assert out.endswith("pictures: learning_curves.png, mistakes.png\n")
     files = {"learning_curves.png", "mistakes.png", "metrics.json", "history.csv", "checkpoint.npz"}
     assert visible_files(run.folder) == files
@@ -630,19 +538,7 @@ def test_weights_of_another_script_are_said_to_be(tmp_path, picture):
 
 @pytest.mark.parametrize(
     "settings",
-    [
-        '{"hidden": ["5", "--output-dir", "/elsewhere"]}',
-        '{"hidden": {"a": 1}}',
-        '{"hidden": [1e99]}',
-        '{"hidden": []}',
-        '{"activation": "__class__"}',
-        '"hidden"',
-        "[]",
-        "1",
-        "[" * 100_000,
-        "{",
-        "\xff",
-    ],
+    ['{"hidden": [1e99]}', '{"activation": "__class__"}', "1", "[" * 100_000, "{", "\xff"],
     ids=lambda text: text[:20],
 )
 def test_settings_of_a_stranger_give_one_line(tmp_path, picture, settings):
@@ -671,17 +567,12 @@ def test_mistakes_are_sorted_by_how_sure_they_were(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "heading"),
-    [
-        (0, "nothing misread"),
-        (1, "1 of 100 misread, the surest first"),
-        (100, "100 of 100 misread; the 40 surest"),
-    ],
+    ("wrong", "heading"), [(0, "nothing misread"), (100, "100 of 100 misread; the 40 surest")]
 )
 def test_any_number_of_mistakes_can_be_drawn(tmp_path, monkeypatch, wrong, heading):
     caught = figures_drawn(monkeypatch)
     readings = np.arange(100) % 10
-    labels = (readings + (np.arange(100) < wrong))[None] % 10
+    labels = (readings + (wrong > 0))[None] % 10
     images = np.zeros((100, 28, 28))
     utils.draw_mistakes(tmp_path / "m.png", images, labels, chances_of(readings, 0.9))
     assert caught[0].get_suptitle() == heading
@@ -740,14 +631,3 @@ def test_layers_show_their_first_maps_each_layer_on_a_scale_of_its_own(tmp_path,
     assert [row[0, 3 * k] for k in range(16)] == list(range(16))  # two pixels and a gap each
     assert first.images[0].get_clim() == (0, 15) and second.images[0].get_array().shape == (3, 15)
     assert sorted(bar.get_height() for bar in bars.patches)[-2:] == pytest.approx([70, 90])
-
-
-def test_a_picture_keeps_its_old_content_if_the_new_one_fails(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"old")
-
-    def fail(axes, figure):
-        raise OSError("disk full")
-
-    with pytest.raises(OSError):
-        utils.save_figure(tmp_path / "a.png", (2, 2), fail)
-    assert (tmp_path / "a.png").read_bytes() == b"old" and os.listdir(tmp_path) == ["a.png"]

@@ -28,7 +28,7 @@ import train_utils  # noqa: E402
 import utils  # noqa: E402
 import utils_multiMNIST  # noqa: E402
 from tests.benchmarks import tables  # noqa: E402
-from tests.conftest import write_idx  # noqa: E402
+from tests.conftest import all_of_mnist, write_idx  # noqa: E402
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -96,7 +96,7 @@ def write_data(folder, tenth, limit=None):
     Lessons hold the last tenth back; tenth 0 is that one, 1 the one before it, and so on. The dev
     digits are written as test digits as well.
     """
-    images, labels = (array[:limit] for array in utils.read_mnist()[0])
+    images, labels = (array[:limit] for array in all_of_mnist()[0])
     size = len(images) // 10
     images, labels = (np.roll(array, tenth * size, axis=0) for array in (images, labels))
     for prefix, part in (("train", slice(None)), ("t10k", slice(-size, None))):
