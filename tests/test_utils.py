@@ -1,5 +1,6 @@
 """utils.py: how programs end, data that is right and wrong, files, the command line."""
 
+import ast
 import errno
 import gzip
 import os
@@ -133,6 +134,21 @@ def test_ctrl_c_while_torch_is_imported_takes_one_line(tmp_path):
     done = run_script("mlp.py", env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert done.returncode in (130, -signal.SIGINT)  # which a shell calls 130 too
     assert done.stderr == "mlp.py: interrupted\n"
+
+
+def test_imports_point_one_way_and_pictures_are_imported_where_they_are_drawn():
+    """No lesson imports another, utils.py no torch; a run without pictures loads no Matplotlib."""
+    lessons = {"neural_nets", "nnet_fc", "nnet_cnn", "mlp", "conv"}
+    refused = {"utils": {*lessons, "train_utils", "utils_multiMNIST", "torch"}}
+    refused |= dict.fromkeys(("train_utils", "utils_multiMNIST"), lessons)
+    for path in ROOT.glob("*.py"):
+        found = set()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            if isinstance(node, ast.ImportFrom):
+                found.add(node.module.partition(".")[0])
+        assert not found & {"matplotlib", "scipy", "PIL", *refused.get(path.stem, lessons)}
 
 
 def test_a_defect_while_importing_keeps_its_traceback(tmp_path):
