@@ -391,15 +391,6 @@ def test_two_digits_are_judged_by_their_mean():
     assert utils.diagnosis(rows, np.concatenate([MIXED, MIXED]), 0.0).startswith("overfitting")
 
 
-def test_a_run_that_went_wrong_says_so_at_its_end(tmp_path, capsys):
-    lesson = Lesson(tmp_path, accuracies=(0.5,))
-    lesson.report = lambda run, args: utils.write_report(
-        run, args, np.array([[7, 1]]), chances_of([7, 7], 0.9), **FACTS
-    )
-    lesson("--epochs", 1)
-    assert capsys.readouterr().out.splitlines()[-1].startswith("look here: everything is read as 7")
-
-
 # ----------------------------------------------------- which pictures stand in a run's folder
 
 
