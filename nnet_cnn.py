@@ -90,8 +90,8 @@ def check_convolution():
 # Padding: a rim of zeros around the image, so that the output is as large as the input. Stride s:
 # the window moves by s pixels, so that the output is 1/s as high and wide. With a filter of h x h
 # and a rim of p pixels, H pixels become (H + 2 p - h) // s + 1. So p = h // 2 keeps H if h is odd
-# and s is 1. Pooling keeps the largest of each 2 x 2 pixels: half the height and width, and small shifts
-# matter less. Each pooling leaves a quarter of the pixels; twice the channels then let late layers
+# and s is 1. Pooling keeps the largest of each 2 x 2 pixels: half the height and width, and small
+# shifts matter less. It leaves a quarter of the pixels; twice the channels then let late layers
 # tell more shapes apart.
 #
 # Receptive field: how much of the digit one output number depends on. A 3 x 3 convolution adds 2

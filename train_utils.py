@@ -699,7 +699,8 @@ def draw_comparison(path, errors, seconds=None):
                 at = [seconds[name]] * len(values)
                 axis.plot(at, values, "o", color=utils.GREY, alpha=0.5)
                 axis.errorbar(seconds[name], mean, yerr=sd, **look)
-                axis.annotate(name, (seconds[name], mean), (6, 4), textcoords="offset points")
+                look = {"textcoords": "offset points", "ha": "center"}
+                axis.annotate(name, (seconds[name], max(values)), (0, 8), **look)
             else:
                 axis.plot(values, [place] * len(values), "o", color=utils.GREY, alpha=0.5)
                 axis.errorbar(mean, place, xerr=sd, **look)
@@ -707,7 +708,10 @@ def draw_comparison(path, errors, seconds=None):
         if seconds:
             axis.set(xlabel="seconds an epoch", ylabel="misread, % of dev", xscale="log")
             axis.set_title("each seed, their mean and standard deviation", fontsize=10)
-            axis.margins(x=0.15)
+            axis.margins(x=0.15, y=0.15)
+            everything = [value for mine in errors.values() for value in mine.values()]
+            if 0 < 20 * min(everything) < max(everything):  # one that failed, beside good ones
+                axis.set_yscale("log")
             for part in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
                 part(lambda value, _: f"{value:g}")
         else:
