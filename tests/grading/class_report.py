@@ -23,7 +23,7 @@ STOPPED = re.compile(
     r"does not come to an end|crashes Python|ends Python|has used up its|was not tried after"
 )
 UNKNOWN = re.compile(
-    r"( is wrong|wrongly|wrong averages)$|ends with|cannot be imported|re? right\b"
+    r"( is wrong|wrongly|wrong averages)$|ends with|cannot be imported|(is|are) right\b"
 )
 
 
@@ -40,7 +40,8 @@ class Mistake(NamedTuple):
 
     kind: str  # known, unknown or stopped
     exercise: str
-    words: str  # without numbers
+    key: str  # what is counted: the same for all who make the mistake
+    words: str  # what it is, without numbers
     message: str  # as the learner reads it
 
 
@@ -50,13 +51,14 @@ def mistake_of(result):
     text = re.sub(r" \([^()]*\d[^()]*\)(?=:|$)", "", text)
     first, *more = text.split(": ")
     more = takewhile(lambda part: not re.search(r"\d|ends with", part), more)
-    words = ": ".join([first, *more])
+    words = first if "ends with" in first else ": ".join([first, *more])
     function = result.title.split()[0]
     if "_" in function and f": {function}" in text and function not in words:
         words = f"{function}: {words}"
     unknown = UNKNOWN.search(first)
     kind = "stopped" if STOPPED.search(text) else "unknown" if unknown else "known"
-    return Mistake(kind, result.exercise, words, result.message)
+    key = PARAMETERS.sub("weights", NUMBER.sub("…", words))
+    return Mistake(kind, result.exercise, key, words, result.message)
 
 
 def mistakes_of(results):
@@ -72,7 +74,7 @@ def mistakes_of(results):
         for kind in ("stopped",) if known else ("stopped", "unknown"):
             known += [mistake for mistake in lost if mistake.kind == kind][:1]
         for mistake in known:
-            found.setdefault((exercise, mistake.words), mistake)
+            found.setdefault((exercise, mistake.key), mistake)
     return list(found.values())
 
 
@@ -82,8 +84,7 @@ def shared(graded, kind):
     for one in graded:
         for mistake in mistakes_of(one.results):
             if mistake.kind == kind:
-                key = PARAMETERS.sub("weights", NUMBER.sub("…", mistake.words))
-                groups[key].append((one.name, mistake))
+                groups[mistake.key].append((one.name, mistake))
     rows = []
     for key, group in groups.items():
         words = {mistake.words for _, mistake in group}
@@ -147,7 +148,7 @@ def page(graded, date, picture):
         "mistake too, only that one counts.",
         "",
         *table(
-            ["how many", "exercise", "one example", "of"],
+            ["how many", "exercise", "one example", "submission"],
             [(n, where, text, name) for n, where, _, text, name in shared(there, "unknown")],
         ),
         "## To look at by hand",
@@ -242,7 +243,7 @@ def draw(path, graded):
         bars.barh(places, [row[0] for row in rows], height=0.4, color=utils.ORANGE)
         for place, (_, where, words, *_) in zip(places, rows, strict=True):
             text = textwrap.shorten(f"{words} ({where})", 120, placeholder=" ...")
-            bars.text(0, place + 0.25, text.replace("$", r"\$"), va="bottom")
+            bars.text(0, place + 0.25, " " + text.replace("$", r"\$"), va="bottom")
         bars.set_title(
             "The known mistakes that most share" if rows else "No known mistake", loc="left"
         )
