@@ -131,7 +131,7 @@ def page(graded, date, picture):
         "",
         f"{date}: {plural(len(graded), 'submission')}, {summary(there)}.",
         "",
-        f"![The points of the class, and the mistakes that most share]({picture})",
+        f"![The points of the class, and the most frequent mistakes]({picture})",
         "",
         "## What to repeat",
         "",
@@ -230,7 +230,7 @@ def distribution(there):
 
 
 def draw(path, graded):
-    """Two plots: the points of the class; the known mistakes that most share."""
+    """Two plots: the points of the class; the most frequent known mistakes."""
     there = handed_in(graded)
     rows = shared(there, "known")[:MOST_BARS]
 
@@ -245,7 +245,7 @@ def draw(path, graded):
             text = textwrap.shorten(f"{words} ({where})", 120, placeholder=" ...")
             bars.text(0, place + 0.25, " " + text.replace("$", r"\$"), va="bottom")
         bars.set_title(
-            "The known mistakes that most share" if rows else "No known mistake", loc="left"
+            "The most frequent known mistakes" if rows else "No known mistake", loc="left"
         )
         bars.set(xlabel="submissions", yticks=[], ylim=(-len(rows) + 0.5, 1))
         for axis in (points.yaxis, bars.xaxis):
@@ -259,7 +259,7 @@ def draw(path, graded):
 
 
 def terminal_lines(graded):
-    """One line for each submission, then the mistakes that most share."""
+    """One line for each submission, then the most frequent mistakes."""
     names = [one_line(one.name, 30) for one in graded]
     width = max(map(len, ["submission", *names]))
     lines = ["  ".join([f"{'submission':{width}}", *EXERCISES, "total"])]
@@ -271,7 +271,7 @@ def terminal_lines(graded):
     there = handed_in(graded)
     rows = shared(there, "known")[:MOST_ROWS]
     if rows:
-        lines += ["", f"What most of these {len(there)} share:"]
+        lines += ["", f"The most frequent known mistakes of {len(there)}:"]
     for number, where, words, *_ in rows:
         lines += report.folded(f"{number:4}  ", f"{words} ({where})")
     return lines
