@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -11,10 +13,11 @@ import zipfile
 from pathlib import Path
 
 from tests import grade
-from tests.conftest import figures_drawn
+from tests.conftest import ROOT, figures_drawn
 from tests.grading import autograder, class_report, supervisor
 from tests.grading.class_report import Graded
 from tests.grading.supervisor import EXERCISES, Result
+from tests.submissions import hostile, wrong_models, wrong_networks, wrong_training
 from tests.submissions.edits import write
 
 import pytest
@@ -116,7 +119,7 @@ def test_the_page_says_what_to_repeat_and_whom_to_look_at(tmp_path, monkeypatch)
     assert f"| 3 | nnet_fc, mlp, conv | {SOFTMAX} | ada |" in page
     assert (
         "today: 9 submissions, 7 with something to grade. The median is 98 % of the points; "
-        in (page[2][: page[2].index("1 of 7")])
+        in (page[2][: page[2].index("1 of 7 got all of them")])
     )
     (fay,) = (line for line in page if "| fay |" in line)
     assert r"a \| b \<c> \`d\` \*e\*" in fay  # a learner's text makes no Markdown
@@ -340,3 +343,46 @@ def test_gradescope_gets_its_results_whatever_is_submitted(tmp_path):
             check_fields(test, TEST)
         assert (results["score"], len(results.get("tests", []))) == (score, tests), results
     assert "Nothing could be graded" in results["output"]
+
+
+# ------------------------------------------------------------------------------ the page in README
+
+# The class that tests/README.md shows: who handed in which modules, and with which specimen.
+SHOWN = {
+    "ada": {"neural_nets": "hidden_after_output", "train_utils": ""},
+    "ben": {"neural_nets": "output_first", "train_utils": "no_zero_grad"},
+    "cem": {"neural_nets": "hidden_after_output", "nnet_fc": "fc_softmax"},
+    "dora": {"train_utils": "dev_in_train_mode", "mlp": "mlp_softmax"},
+    "eli": {"neural_nets": "", "conv": "conv_softmax"},
+    "fay": {"neural_nets": "bias_gradient_summed", "train_utils": "no_zero_grad"},
+    "gus": {"neural_nets": "sleeps_in_train", "mlp": ""},
+    "hana": {},
+    "ida": {"train_utils": "flatten_fixed"},
+    "jan": {"neural_nets": "", "train_utils": "dev_in_train_mode"},
+    "kim": {name: "" for name in EXERCISES},
+    "leo": {"neural_nets": "hidden_after_output", "nnet_cnn": "cnn_wrong_size"},
+}
+
+
+def write_shown(folder):
+    """Writes the submissions of SHOWN into `folder`, made of tests/submissions."""
+    wrongs = wrong_networks.WRONG + wrong_training.WRONG + wrong_models.WRONG
+    found = {(one.module, one.name): (one.edits, one.base) for one in wrongs}
+    found |= {(one.module, one.name): (one.edits, "tidy") for one in hostile.HOSTILE}
+    for name, modules in SHOWN.items():
+        (folder / "class" / name).mkdir(parents=True)
+        for module, specimen in modules.items():
+            edits, base = found.get((module, specimen), ([], "course"))
+            whole = write(folder / "whole", edits, base, module)
+            shutil.copy(whole / f"{module}.py", folder / "class" / name)
+    return sorted(map(str, (folder / "class").iterdir()))
+
+
+@pytest.mark.slow
+def test_the_page_is_the_one_that_the_readme_shows(tmp_path):
+    page = tmp_path / "class.md"
+    assert grade.main([*write_shown(tmp_path), "--class-report", str(page)]) == 0
+    readme = (ROOT / "tests/README.md").read_text(encoding="utf-8")
+    shown = readme.split("````markdown\n")[1].split("````")[0]
+    date = re.compile(r"^\d{4}-\d\d-\d\d", re.MULTILINE)
+    assert date.sub("", shown) == date.sub("", page.read_text(encoding="utf-8"))

@@ -170,7 +170,7 @@ def summary(there):
     points = totals(there)
     return (
         f"{len(there)} with something to grade. The median is {statistics.median(points):.0f} % of "
-        f"the points; {sum(value == 100 for value in points)} of {len(there)} have all"
+        f"the points; {sum(value == 100 for value in points)} of {len(there)} got all of them"
     )
 
 
