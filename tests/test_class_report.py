@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import re
 import shutil
 import stat
 import subprocess
@@ -359,7 +358,7 @@ SHOWN = {
     "hana": {},
     "ida": {"train_utils": "flatten_fixed"},
     "jan": {"neural_nets": "", "train_utils": "dev_in_train_mode"},
-    "kim": {name: "" for name in EXERCISES},
+    "kim": dict.fromkeys(EXERCISES, ""),
     "leo": {"neural_nets": "hidden_after_output", "nnet_cnn": "cnn_wrong_size"},
 }
 
@@ -383,6 +382,5 @@ def test_the_page_is_the_one_that_the_readme_shows(tmp_path):
     page = tmp_path / "class.md"
     assert grade.main([*write_shown(tmp_path), "--class-report", str(page)]) == 0
     readme = (ROOT / "tests/README.md").read_text(encoding="utf-8")
-    shown = readme.split("````markdown\n")[1].split("````")[0]
-    date = re.compile(r"^\d{4}-\d\d-\d\d", re.MULTILINE)
-    assert date.sub("", shown) == date.sub("", page.read_text(encoding="utf-8"))
+    shown = readme.split("```markdown\n")[1].split("```")[0]
+    assert shown in page.read_text(encoding="utf-8")
