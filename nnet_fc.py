@@ -8,7 +8,8 @@
     python nnet_fc.py --draw               reads what you draw with the mouse
 
 What you learn here: what autograd does; how a network is put together of layers; and how one tells
-whether a change of the settings helps, or whether chance did.
+whether a change of the settings helps, or whether chance did. "Fully connected" means that each
+unit gets what all units of the layer before say, as in lesson 1.
 
 To expect, of the 10,000 test digits: 99.1 %; with --plain 98.0 %; with --augment --epochs 50
 --adversarial 1, which moves the digits at random and takes twice the time, 99.5 %.
@@ -28,7 +29,8 @@ from torch import nn
 # PyTorch's arrays are tensors. What is computed from a tensor made with requires_grad=True keeps a
 # link to where it came from, and the rule for its derivative. loss.backward() goes back through all
 # that by the chain rule, and leaves the gradient of the loss with respect to W in W.grad. This is
-# autograd: lesson 1's backward(), for anything.
+# autograd: lesson 1's backward(), for anything. The links can be looked at: h below has the grad_fn
+# <ReluBackward0>, and h.grad_fn.next_functions is the sum before it.
 
 
 def compare_gradients():
@@ -47,7 +49,7 @@ def compare_gradients():
     loss = 0.5 * (o - y) ** 2
     loss.backward()
 
-    with torch.no_grad():  # the same by hand, as in neural_nets.py; nothing need be remembered
+    with torch.no_grad():  # the same by hand, as in neural_nets.py; no links are kept
         du = o - y  # (1, 1)
         dV = du @ h.T  # (1, 3)
         dz = (V.T @ du) * (z > 0)  # (3, 1)
@@ -85,13 +87,14 @@ def build_model(hidden, activation="relu", batch_norm=True):
 
     `hidden` are the widths of the hidden layers. Batch normalisation stands between a layer and its
     ReLU: from each unit's sum it takes off the mean over the batch, and divides by its standard
-    deviation. Then a learned number multiplies it, and another is added. So the next layer gets
-    numbers of the same magnitude all the time. When the network reads (eval), averages over past
-    batches stand in for the batch's own mean and standard deviation. Ioffe and Szegedy, ICML 2015.
+    deviation. Then a learned number multiplies it, and another is added: the network may choose
+    mean and size of what the next layer gets, but they do not change whenever an earlier layer
+    does. When the network reads (eval), averages over past batches stand in for the batch's own
+    mean and standard deviation. Ioffe and Szegedy, ICML 2015.
     """
     layers = [train_utils.Flatten()]  # (N, 784)
     for n_in, n_out in pairwise((784, *hidden)):
-        layers.append(nn.Linear(n_in, n_out, bias=not batch_norm))  # batch norm adds one
+        layers.append(nn.Linear(n_in, n_out, bias=not batch_norm))  # batch norm has one
         if batch_norm:
             layers.append(nn.BatchNorm1d(n_out))
         layers.append(ACTIVATIONS[activation]())  # (N, n_out)
@@ -158,7 +161,7 @@ CHANGES = {
     "baseline": {},
     "batch size 64": {"batch_size": 64},
     "lr 0.01": {"lr": 0.01},
-    "momentum 0.9": {"momentum": 0.9},
+    "momentum 0.9": {"momentum": 0.9},  # at the same rate: is that fair (lesson 1, part 3)?
     "LeakyReLU": {"activation": "leaky_relu"},
 }
 SWEEP_EPOCHS = 10

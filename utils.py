@@ -941,34 +941,60 @@ def spread(values):
 
 # ------------------------------------------------------------------------ comparisons of settings
 
+FAILED = 50  # percent misread: such a network has learned nothing, and says nothing of chance
+
 
 def compare_settings(errors):
     """Compare settings, {name: {seed: percent misread}}, with the first: rows for a table.
 
     Seeds that two settings share make pairs: the same digits in the same order, so that their
-    differences vary less than the errors do. A difference counts if 0 lies outside its 95 %
-    interval (Student's t), widened by the number of comparisons (Bonferroni); a row that does not
-    count may still be a difference, too small for so few seeds.
+    differences vary less than the errors do. How much they vary by chance is taken from all
+    settings together (the residuals of setting and seed in a randomised block design; of two
+    settings this is the paired t-test), since few seeds alone say little of it; a setting counts
+    alone if it lacks seeds, or if a network of it failed. A difference counts if 0 lies outside its
+    95 % interval (Student's t), widened by the number of comparisons (Bonferroni); a row that does
+    not count may still be a difference, too small for so few seeds.
     """
-    from scipy.stats import t
-
     first, *others = errors
+    seeds = list(errors[first])
+    together = [
+        name
+        for name, mine in errors.items()
+        if set(seeds) <= set(mine) and max(mine.values()) < FAILED
+    ]
     rows = []
     for name, mine in errors.items():
-        values = np.array(list(mine.values()))
-        row = {"setting": name, "misread": values.mean(), "sd": spread(values), "seeds": len(mine)}
-        row |= {"difference": "", "interval": "", "verdict": ""}
+        values = list(mine.values())
+        row = {"setting": name, "misread": float(np.mean(values)), "sd": spread(values)}
+        row |= {"seeds": len(mine), "difference": "", "interval": "", "verdict": ""}
         shared = [seed for seed in mine if seed in errors[first]]
         if name != first and shared:
-            changes = np.array([mine[seed] - errors[first][seed] for seed in shared])
-            row["difference"], row["verdict"] = changes.mean(), "not told apart"
+            pair = together if {first, name} <= set(together) else [first, name]
+            table = np.array([[errors[one][seed] for seed in shared] for one in pair])
+            row["difference"] = float(
+                np.mean([mine[seed] - errors[first][seed] for seed in shared])
+            )
+            row["verdict"] = "not told apart"
             if len(shared) > 1:
-                reach = t.ppf(1 - 0.025 / len(others), len(shared) - 1)
-                row["interval"] = reach * spread(changes) / math.sqrt(len(shared))
+                row["interval"] = interval_of(table, len(others))
                 if abs(row["difference"]) > row["interval"]:
                     row["verdict"] = "fewer errors" if row["difference"] < 0 else "more errors"
         rows.append(row)
     return rows
+
+
+def interval_of(table, comparisons):
+    """Return half the 95 % interval of a difference between two rows of a table (settings, seeds).
+
+    See Montgomery, Design and Analysis of Experiments, "randomized complete block design".
+    """
+    from scipy.stats import t
+
+    settings, seeds = table.shape
+    rest = table - table.mean(1, keepdims=True) - table.mean(0) + table.mean()  # (settings, seeds)
+    freedom = (settings - 1) * (seeds - 1)
+    variance = (rest * rest).sum() / freedom
+    return float(t.ppf(1 - 0.025 / comparisons, freedom) * np.sqrt(2 * variance / seeds))
 
 
 def comparison_table(rows, **more):

@@ -10,6 +10,7 @@ from tests.conftest import visible_files
 
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 ERRORS = {  # percent misread by seed
@@ -20,36 +21,45 @@ ERRORS = {  # percent misread by seed
 }
 
 
-def test_settings_are_compared_in_pairs_by_hand():
-    """t for 2 degrees of freedom, two-sided: 5 % / 3 comparisons leaves 0.99167 below it. With 2
-    degrees of freedom the quantile is (2 p - 1) * sqrt(2 / (1 - (2 p - 1)^2))."""
-    level = 1 - 0.05 / 3
-    t = level * math.sqrt(2 / (1 - level**2))
+def test_two_settings_are_compared_as_scipy_does():
+    two = {name: ERRORS[name] for name in ("baseline", "better")}
+    row = utils.compare_settings(two)[1]
+    values = [list(mine.values()) for mine in two.values()]
+    low, high = stats.ttest_rel(values[1], values[0]).confidence_interval()
+    assert row["difference"] == pytest.approx((low + high) / 2) == pytest.approx(-1)
+    assert row["interval"] == pytest.approx((high - low) / 2)
+    assert row["verdict"] == "fewer errors"
+    swapped = {"better": ERRORS["better"], "baseline": ERRORS["baseline"]}
+    assert utils.compare_settings(swapped)[1]["verdict"] == "more errors"
+
+
+def test_several_settings_are_compared_by_hand():
+    """By hand: without the means of setting and seed, (0, 11, -11) / 30 are left of baseline,
+    (0, 8, -8) / 30 of better, (0, -19, 19) / 30 of noisy: s^2 = 2 (121 + 64 + 361) / 900 / 4.
+    Student's t with 4 degrees of freedom, 5 % / 3 comparisons, on both sides: 3.961."""
+    reach = 3.961 * math.sqrt(2 / 3 * 2 * (121 + 64 + 361) / 900 / 4)
     first, better, noisy, short = utils.compare_settings(ERRORS)
     assert (first["misread"], first["sd"], first["seeds"]) == (3, 1, 3)
     assert (first["difference"], first["interval"], first["verdict"]) == ("", "", "")
-    assert better["difference"] == pytest.approx(-1)
-    assert (
-        better["interval"]
-        == pytest.approx(t * 0.1 / math.sqrt(3))
-        == pytest.approx(0.4416, abs=1e-4)
-    )
-    assert noisy["difference"] == 1 and noisy["interval"] == pytest.approx(t / math.sqrt(3))
+    assert better["difference"] == pytest.approx(-1) and noisy["difference"] == 1
+    assert better["interval"] == noisy["interval"] == pytest.approx(reach, rel=1e-3)
     assert (short["difference"], short["interval"]) == (0.5, "")
-    verdicts = [row["verdict"] for row in (better, noisy, short)]
-    assert verdicts == ["fewer errors", "not told apart", "not told apart"]
-    swapped = {"better": ERRORS["better"], "baseline": ERRORS["baseline"]}
-    assert utils.compare_settings(swapped)[1]["verdict"] == "more errors"
-    # Unpaired, the spread of the seeds would hide what pairs show; alone, the interval is narrower.
-    alone = utils.compare_settings({name: ERRORS[name] for name in ("baseline", "noisy")})
-    assert alone[1]["interval"] == pytest.approx(4.3027 / math.sqrt(3), abs=1e-4)
+    assert {row["verdict"] for row in (better, noisy, short)} == {"not told apart"}
+
+
+def test_a_network_that_failed_does_not_hide_the_others():
+    errors = {"baseline": {0: 2.0, 1: 3.0, 2: 4.0}, "better": {0: 1.0, 1: 1.9, 2: 3.1}}
+    failed = errors | {"failed": {0: 90.0, 1: 90.0, 2: 2.0}}
+    better, broken = utils.compare_settings(failed)[1:]
+    assert better["verdict"] == "fewer errors" and better["interval"] < 0.5
+    assert broken["verdict"] == "not told apart" and broken["interval"] > 100
 
 
 def test_the_table_says_what_was_found():
     lines = utils.comparison_table(utils.compare_settings(ERRORS)).splitlines()
     lines = [" ".join(line.split()) for line in lines]
     assert lines[1] == "baseline 3.00 +- 1.00"
-    assert lines[2] == "better 2.00 +- 1.05 -1.00 +- 0.44 fewer errors"
+    assert lines[2] == "better 2.00 +- 1.05 -1.00 +- 1.78 not told apart"
     assert lines[4] == "short 3.50 +- 0.00 +0.50 not told apart"
     assert lines[5] == "seeds: 3, paired; comparisons, which widen intervals: 3"
 

@@ -51,7 +51,7 @@ def desk(small_mnist, mnist, tmp_path_factory):
     write_mnist(folder / "fashion-mnist", 500, 100)
     for script in ("neural_nets", "nnet_fc", "nnet_cnn", "mlp", "conv"):
         run(f"python {script}.py", folder, small_mnist)
-    run("python nnet_cnn.py --name mine", folder, small_mnist)
+    run("python nnet_cnn.py --name kept", folder, small_mnist)
     return folder
 
 
