@@ -147,6 +147,16 @@ def test_every_ingredient_has_an_option_that_leaves_it_out(lesson, training, sma
     assert {name: how[name] for name in NOTHING} == NOTHING and how["batches"].augment is None
 
 
+@pytest.mark.parametrize("lesson", [nnet_fc, nnet_cnn])
+def test_a_lesson_learns_from_the_first_digits_and_is_judged_on_the_last_tenth(
+    lesson, training, small_mnist, tmp_path
+):
+    how = training(lesson, *options(small_mnist, tmp_path, "--limit", 100, "--batch-size", 20))
+    labels = utils.read_mnist(small_mnist)[0][1]
+    assert how["batches"].y.tolist() == labels[:90].tolist()
+    assert torch.cat([batch["y"] for batch in how["dev"]]).tolist() == labels[90:100].tolist()
+
+
 # -------------------------------------------------------------------------------------- sweep
 
 
