@@ -1,0 +1,2 @@
+def judge(file):
+    pass

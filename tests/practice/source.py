@@ -1,0 +1,175 @@
+"""Our own lessons as text: where a function stands, what it is without its body, or with a mistake.
+
+A function is found by its name in the syntax tree ("forward", "NeuralNetwork.train"), and its text
+by line numbers, so that comments and formulas stay as they are.
+"""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = (
+    "neural_nets.py",
+    "nnet_fc.py",
+    "train_utils.py",
+    "nnet_cnn.py",
+    "utils_multiMNIST.py",
+    "mlp.py",
+    "conv.py",
+)
+
+
+class UserError(Exception):
+    """What the caller can mend; the message says what is wrong and what to do."""
+
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def our_text(file):
+    """Return the text of one of our own files."""
+    return (ROOT / file).read_text(encoding="utf-8")
+
+
+def find(tree, name):
+    """Return the node of a function or class, "forward" or "NeuralNetwork.train", or None.
+
+    Of several with one name the last one counts, as in Python.
+    """
+    node = tree
+    for part in name.split("."):
+        found = [n for n in node.body if isinstance(n, FUNCTIONS) and n.name == part]
+        if not found:
+            return None
+        node = found[-1]
+    return node
+
+
+def first_line(node):
+    """Return the number of a function's first line; decorators belong to it."""
+    return min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+
+
+def text_of(text, name):
+    """Return the lines of a function, or ""."""
+    node = find(ast.parse(text), name)
+    lines = text.splitlines(keepends=True)
+    return "".join(lines[first_line(node) - 1 : node.end_lineno]) if node else ""
+
+
+def place_of(step):
+    """Return in words where our own solution of a step stands."""
+    name = step.functions[0]
+    line = first_line(find(ast.parse(our_text(step.file)), name))
+    return f"Our solution is {name} in {step.file}, from line {line}."
+
+
+def without_docstring(body):
+    """Return the statements of a body without its docstring."""
+    return body[1:] if body and is_text(body[0]) else body
+
+
+def is_text(statement):
+    value = getattr(statement, "value", None)
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+
+
+# ------------------------------------------------------------------------------ taking bodies out
+
+
+def is_open(text, names):
+    """Return whether a function of these is missing its body: nothing but the raise of a starter."""
+    tree = ast.parse(text)
+    return any(marker_in(find(tree, name)) for name in names if find(tree, name))
+
+
+def marker_in(node):
+    """Return whether a function still holds the raise that a starter has in place of its body."""
+    return any(
+        isinstance(n, ast.Raise)
+        and isinstance(n.exc, ast.Call)
+        and getattr(n.exc.func, "id", "") == "NotImplementedError"
+        and n.exc.args
+        and is_text(ast.Expr(n.exc.args[0]))
+        and n.exc.args[0].value.endswith("not written yet")
+        for n in ast.walk(node)
+    )
+
+
+def spans_to_cut(node, loop):
+    """Return [(first statement, last statement)] of what is taken out of a function or class.
+
+    `loop`, if given, is how a for statement begins: of it alone the body is taken out.
+    """
+    if isinstance(node, ast.ClassDef):
+        methods = [n for n in node.body if isinstance(n, FUNCTIONS)]
+        return [span for method in methods for span in spans_to_cut(method, loop)]
+    body = without_docstring(node.body)
+    if loop:
+        loops = [n for n in ast.walk(node) if isinstance(n, ast.For)]
+        body = next(n for n in loops if header(n) == loop).body
+    while len(body) > 1 and is_preparation(body[0]):
+        body = body[1:]
+    return [(body[0], body[-1])]
+
+
+def header(loop):
+    """Return how a for statement begins: "for i, batch in "."""
+    return f"for {ast.unparse(loop.target).strip('()')} in "
+
+
+def is_preparation(statement):
+    """Return whether a statement is left in a starter: super().__init__(), or a check that raises."""
+    checks = isinstance(statement, ast.If) and isinstance(statement.body[-1], ast.Raise)
+    return checks or ast.unparse(statement) == "super().__init__()"
+
+
+def starter(file, steps):
+    """Return our file with a raise in place of the body of each step's functions."""
+    text = our_text(file)
+    tree, lines = ast.parse(text), text.splitlines(keepends=True)
+    cuts = {}
+    for step in steps:
+        for name in step.functions:
+            for first, last in spans_to_cut(find(tree, name), step.loop):
+                cuts[first.lineno, last.end_lineno] = (first.col_offset, step.name)
+    for (start, end), (indent, name) in sorted(cuts.items(), reverse=True):
+        start = above_comments(lines, start)
+        marker = f'raise NotImplementedError("{name}: not written yet")\n'
+        lines[start - 1 : end] = [" " * indent + marker]
+    return with_path(tree, lines)
+
+
+def above_comments(lines, start):
+    """Return the first of the comment lines that stand directly above a line, else the line."""
+    while lines[start - 2].strip().startswith("#"):
+        start -= 1
+    return start
+
+
+def with_path(tree, lines):
+    """Put the lines that find our utilities behind a file's docstring."""
+    end = tree.body[0].end_lineno if is_text(tree.body[0]) else 0
+    words = "# the data and the utilities lie there"
+    added = f"\nimport sys\n\nsys.path.append({str(ROOT)!r})  {words}\n"
+    return "".join([*lines[:end], added, *lines[end:]])
+
+
+# ------------------------------------------------------------------------------ putting mistakes in
+
+
+def with_edits(file, functions, edits):
+    """Return our file with some text replaced within these functions.
+
+    Raises ValueError if what an edit replaces is not there.
+    """
+    text = our_text(file)
+    for old, new in edits:
+        for name in functions:
+            before = text_of(text, name)
+            if old in before:
+                text = text.replace(before, before.replace(old, new, 1), 1)
+                break
+        else:
+            raise ValueError(f"{file}, {functions[0]} has no {old!r}")
+    return text
