@@ -61,14 +61,14 @@ def list_of_steps(folder):
     lines = [
         "# Write it yourself",
         "",
-        "Replace each line `raise NotImplementedError(...)` by your own. The comments and docstrings",
-        "say what is to be computed. From the project's folder:",
+        "Replace each line `raise NotImplementedError(...)` by your own. The comments and",
+        "docstrings say what is to be computed. From the project's folder:",
         "",
         f"    python tests/exercises.py check {folder}           what is done, and what comes next",
         f"    python tests/exercises.py check {folder} --hint    a question that helps",
         "",
-        "`--hint --hint` shows the formula, `--hint --hint --hint` where our solution stands. Each step",
-        "is tested by itself: what is not written yet is lent from the project.",
+        "`--hint --hint` shows the formula, `--hint --hint --hint` where our solution stands. Each",
+        "step is tested by itself: what is not written yet is lent from the project.",
     ]
     for file in source.FILES:
         lines += ["", f"## {file}", ""]
@@ -144,11 +144,9 @@ def states_of(chosen, texts, folder, theirs, ours):
         text, wrong = texts.get(step.file, ("", f"it is not in {folder}"))
         if wrong:
             state, finding = "wrong", f"{step.file} cannot be read: {wrong}"
-        elif missing := [name for name in step.functions if not source.text_of(text, name)]:
+        elif missing := source.missing(text, step):
             state, finding = "wrong", f"there is no {missing[0]} in {step.file}"
-        elif source.is_open(text, step.functions):
-            state, finding = "open", None
-        elif step.after and step.after not in done and len(chosen) > 1:
+        elif source.is_open(text, step.functions) or waits(step, done, chosen):
             state, finding = "open", None
         else:
             finding = verdicts.judge(step, text, str(folder / step.file), theirs, ours)
@@ -156,6 +154,11 @@ def states_of(chosen, texts, folder, theirs, ours):
         if state == "done":
             done.add(step.name)
         yield step, state, finding
+
+
+def waits(step, done, chosen):
+    """Return whether a step of the same function comes first, and is not done."""
+    return step.after and step.after not in done and len(chosen) > 1
 
 
 def step_before(step):

@@ -2,8 +2,9 @@
 
 One table serves three ends: check names a mistake by the numbers that it gives, clinic makes cases
 of it, judge makes wrong networks of it. A mistake is a step, its words, and pairs (what stands in
-our function, what stands there instead). The words go on after "STEP is wrong: ".
+our function, what stands there instead).
 """
+# ruff: noqa: E501 - what stands on one line in a lesson stands on one line
 
 from typing import NamedTuple
 
@@ -11,8 +12,8 @@ from typing import NamedTuple
 class Mistake(NamedTuple):
     step: str
     words: str
-    edits: tuple
-    curve: bool = True  # False: it stops at once, or is in nothing that trains, so has no curve
+    edits: tuple  # pairs; None in the second place deletes the line
+    curve: bool = True  # False: it stops at once, or nothing trains with it, or too slowly
 
 
 def of(step, *mistakes):
@@ -20,8 +21,8 @@ def of(step, *mistakes):
     return [Mistake(step, words, tuple(edits)) for words, *edits in mistakes]
 
 
-def stops(step, *mistakes):
-    """Return mistakes of one step with which Python stops at once."""
+def no_case(step, *mistakes):
+    """Return mistakes of one step that give no case of the clinic."""
     return [Mistake(step, words, tuple(edits), False) for words, *edits in mistakes]
 
 
@@ -42,7 +43,7 @@ PART_1 = [
         ("it gives its slope, 0 or 1", ("np.maximum(0, x)", "(x > 0) * 1.0")),
         ("it gives nothing above 1; there is no upper limit", ("maximum(0, x)", "clip(x, 0, 1)")),
     ),
-    *stops(
+    *no_case(
         "rectified_linear_unit",
         ("max() compares whole arrays; np.maximum goes element by element", ("np.maximum", "max")),
     ),
@@ -76,7 +77,7 @@ PART_1 = [
         ("u is made of z; it must be made of h, after the ReLU", ("weights @ h", "weights @ z")),
         ("the biases are taken off; they must be added", ("+ self.biases", "- self.biases")),
     ),
-    *stops(
+    *no_case(
         "NeuralNetwork.predict",
         (
             "it cuts its result off to a whole number",
@@ -229,7 +230,7 @@ PART_2 = [
             ('+ params[f"b{i}"]', '- params[f"b{i}"]'),
         ),
     ),
-    *stops(
+    *no_case(
         "forward",
         (
             "the cache keeps what a layer gives; it must keep what the layer gets",
@@ -269,7 +270,7 @@ PART_2 = [
             "1 is taken off whole columns; each row has one right class",
             ("dlogits[rows, labels] -= 1", "dlogits[:, labels] -= 1"),
         ),
-        ("dlogits leaves out the labels: p - t, not p", ("dlogits[rows, labels] -= 1", "pass")),
+        ("dlogits leaves out the labels: p - t, not p", ("dlogits[rows, labels] -= 1", None)),
         ("dlogits has the wrong sign: t - p", (", dlogits\n", ", -dlogits\n")),
         ("dlogits is made of log p; it must be made of p", ("np.exp(log_p)", "log_p.copy()")),
         ("the loss is the sum over the examples; it is their mean", (".mean()", ".sum()")),
@@ -307,9 +308,12 @@ PART_2 = [
         ("dW has the wrong sign", ("= cache[i - 1].T @ dZ", "= -cache[i - 1].T @ dZ")),
         ("db is always 0: the biases never learn", ("dZ.sum(axis=0)", "0 * dZ.sum(axis=0)")),
         ("db is added up over units and examples", ("dZ.sum(axis=0)", "dZ.sum() + 0 * dZ[0]")),
-        ("nothing is passed back: every hidden layer gets dZ = 0", ("dA * relu", "0 * dA * relu")),
+        (
+            "nothing is passed back: every hidden layer gets dZ = 0",
+            ('dA = dZ @ params[f"W{i}"].T', "dA = np.zeros_like(cache[i - 1])"),
+        ),
     ),
-    *stops(
+    *no_case(
         "backward",
         ("db is added up over the units (axis 1), not the examples (axis 0)", ("axis=0", "axis=1")),
         ("db is (1, n); it must be (n,), like b", ("axis=0", "axis=0, keepdims=True")),
@@ -319,7 +323,7 @@ PART_2 = [
             ('params[f"W{i}"].T', 'params[f"W{i}"]'),
         ),
     ),
-    *stops(
+    *no_case(
         "numerical_gradient",
         ("the element is not put back", ("        array[index] = kept\n", "")),
         (
@@ -343,7 +347,7 @@ PART_2 = [
             ("    gradient =", "    step = 1e-5\n    gradient ="),
         ),
     ),
-    *stops(
+    *no_case(
         "evaluate",
         ("the accuracy is the share of mistakes", ("== labels", "!= labels")),
         (
@@ -440,7 +444,7 @@ PART_3 = [
         ("the first hidden layer's ReLU is left out", ("if i > 1", "if i > 2")),
         ("it has the wrong sign", ("dA = dlogits", "dA = -dlogits")),
     ),
-    *stops(
+    *no_case(
         "image_gradient",
         ("it stops one layer early, before the images", ("// 2, 0, -1)", "// 2, 1, -1)")),
     ),
@@ -487,15 +491,12 @@ LOOPS = [
         "train_plainly",
         (
             "optimizer.zero_grad() is missing: gradients add up from batch to batch",
-            ("            optimizer.zero_grad()", "            # optimizer.zero_grad()"),
+            ("optimizer.zero_grad()", None),
         ),
-        (
-            "optimizer.step() is missing: no weight moves",
-            ("            optimizer.step()", "            # optimizer.step()"),
-        ),
+        ("optimizer.step() is missing: no weight moves", ("optimizer.step()", None)),
         (
             "loss.backward() is missing: there are no gradients to step along",
-            ("            loss.backward()", "            # loss.backward()"),
+            ("loss.backward()", None),
         ),
         (
             "zero_grad() stands between backward() and step(), so the gradients are gone",
@@ -521,7 +522,7 @@ LOOPS = [
             ("(model(x), y)", "(model(x), y, reduction='sum')"),
         ),
     ),
-    *stops(
+    *no_case(
         "Flatten",
         ("it makes one row of all examples", ("x.reshape(len(x), -1)", "x.reshape(-1)")),
         (
@@ -548,24 +549,33 @@ LOOPS = [
             ),
         ),
         (
-            "the labels are those of the first batch, in every batch",
-            ("y[..., part].long()", "y[..., :batch_size].long()"),
-        ),
-        (
             "the labels lag behind the images by one",
             ("y[..., part].long()", "y.roll(1, -1)[..., part].long()"),
         ),
-        ("the batches overlap", ("range(0, end, batch_size)", "range(0, end - batch_size + 1)")),
         (
             "the last full batch is left out",
             ("range(0, end, batch_size)", "range(0, end - batch_size, batch_size)"),
         ),
+    ),
+    *no_case(
+        "batchify_data",
+        (
+            "the labels are those of the first batch, in every batch",
+            ("y[..., part].long()", "y[..., :batch_size].long()"),
+        ),
+    ),
+    *no_case(
+        "batchify_data",
         (
             "x is cut off to whole numbers; it must be float32",
             ("x[part].float()", "x[part].long()"),
         ),
     ),
-    *stops(
+    *no_case(
+        "batchify_data",
+        ("the batches overlap", ("range(0, end, batch_size)", "range(0, end - batch_size + 1)")),
+    ),
+    *no_case(
         "batchify_data",
         ("y is float32; labels are int64", (".long()", ".float()")),
         ("x is float64; it must be float32", ("x[part].float()", "x[part].double()")),
@@ -589,7 +599,7 @@ LOOPS = [
         "run_epoch",
         (
             "optimizer.zero_grad() is missing: gradients add up from batch to batch",
-            ("optimizer.zero_grad()  #", "pass  #"),
+            ("optimizer.zero_grad()", None),
         ),
         (
             "optimizer.step() is missing: no weight moves",
@@ -664,7 +674,7 @@ LOOPS = [
             ("logits.argmax(2)", "logits.argmin(2)"),
         ),
     ),
-    *stops(
+    *no_case(
         "run_epoch",
         (
             "it puts the model into training mode by itself",
@@ -705,20 +715,27 @@ LOOPS = [
             ("(tuple(loss), tuple(accuracy))", "(tuple(loss[::-1]), tuple(accuracy[::-1]))"),
         ),
     ),
-    *stops(
+    *no_case(
         "run_epoch.ingredients",
         (
             "harder images are used in evaluation, too",
             ("if model.training and harder", "if harder"),
         ),
-        ("harder is left out", ("x = harder(x, y)", "pass")),
-        ("label smoothing is left out", ("if label_smoothing else losses", "if False else losses")),
+        ("harder is left out", ("if model.training and harder:", None), ("x = harder(x, y)", None)),
+        (
+            "label smoothing is left out",
+            ("losses_of(logits, y, label_smoothing) if label_smoothing else losses", "losses"),
+        ),
         (
             "the loss that is reported has smoothed labels; it must be the plain one",
             ("losses = losses_of(logits, y)", "losses = losses_of(logits, y, label_smoothing)"),
         ),
-        ("scheduler.step() is missing", ("scheduler.step()", "pass")),
-        ("the average of the weights is left out", ("average.update_parameters(model)", "pass")),
+        ("scheduler.step() is missing", ("if scheduler:", None), ("scheduler.step()", None)),
+        (
+            "the average of the weights is left out",
+            ("if average:", None),
+            ("average.update_parameters(model)", None),
+        ),
     ),
     *of(
         "train_model",
@@ -812,14 +829,15 @@ ONE_DIGIT = [
         ),
         (
             "there is no activation: the layers together are one linear layer",
-            ("layers.append(ACTIVATIONS[activation]())", "pass"),
+            ("layers.append(ACTIVATIONS[activation]())", None),
         ),
         ("the activation is always ReLU", ("ACTIVATIONS[activation]()", "nn.ReLU()")),
-        ("batch normalisation is left out", ("        if batch_norm:\n", "        if False:\n")),
         (
-            "batch normalisation cannot be left out",
-            ("        if batch_norm:\n", "        if True:\n"),
+            "batch normalisation is left out",
+            ("        if batch_norm:\n", ""),
+            ("layers.append(nn.BatchNorm1d(n_out))", None),
         ),
+        ("batch normalisation cannot be left out", ("        if batch_norm:\n    ", "")),
         (
             "the softmax goes over the batch (dim 0), and does not belong there at all",
             (FC_END, "nn.Linear(hidden[-1], 10), nn.Softmax(0))  #"),
@@ -833,12 +851,12 @@ ONE_DIGIT = [
             ),
         ),
     ),
-    *stops(
+    *no_case(
         "nnet_fc.build_model",
         ("the images are not flattened", ("[train_utils.Flatten()]", "[]")),
         ("there are nine outputs; there are ten digits", (FC_END, "nn.Linear(hidden[-1], 9))  #")),
     ),
-    *stops(
+    *no_case(
         "convolve",
         (
             "the filter is turned by 180 degrees, as mathematicians do; networks do not",
@@ -863,10 +881,12 @@ ONE_DIGIT = [
     ),
     *of(
         "nnet_cnn.stage",
-        ("the padding is missing, so the image shrinks", ("padding = kernel // 2", "padding = 0")),
         ("the ReLU is missing", ("return [*layers, nn.ReLU()]", "return layers")),
-        ("batch normalisation is left out", ("    if batch_norm:\n", "    if False:\n")),
-        ("pooling is left out", ("    if pool:\n", "    if False:\n")),
+        (
+            "batch normalisation is left out",
+            ("    if batch_norm:\n", ""),
+            ("layers.append(nn.BatchNorm2d(c_out))", None),
+        ),
         ("the stride is left out", ("kernel, stride, padding", "kernel, 1, padding")),
         (
             "without batch normalisation the convolution needs its bias",
@@ -876,6 +896,14 @@ ONE_DIGIT = [
             "the kernel is always 3 x 3",
             ("    padding = kernel", "    kernel = 3\n    padding = kernel"),
         ),
+    ),
+    *no_case(
+        "nnet_cnn.stage",
+        ("pooling is left out", ("    if pool:\n", ""), ("layers.append(nn.MaxPool2d(2))", None)),
+    ),
+    *no_case(
+        "nnet_cnn.stage",
+        ("the padding is missing, so the image shrinks", ("padding = kernel // 2", "padding = 0")),
     ),
     *of(
         "nnet_cnn.ours",
@@ -923,7 +951,7 @@ TWO_DIGITS = [
             ("torch.maximum(images[:, :, 14:], lower)", "images[:, :, 14:]"),
         ),
     ),
-    *stops(
+    *no_case(
         "compose",
         (
             "the result is float32; it must have the type of the digits",
@@ -948,7 +976,7 @@ TWO_DIGITS = [
         ),
         (
             "there is no activation: the layers together are one linear layer",
-            ("layers.append(nn.ReLU())", "pass"),
+            ("layers.append(nn.ReLU())", None),
         ),
         (
             "detach() cuts the trunk off: it gets no gradient",
@@ -959,7 +987,7 @@ TWO_DIGITS = [
             ("self.trunk = nn.Sequential(*layers)", "self.layers = layers"),
             (
                 "        features = self.trunk(x)",
-                "        features = x\n        for layer in self.layers:\n            features = layer(features)\n        # features:",
+                "        features = x\n        for layer in self.layers:\n            features = layer(features)",
             ),
         ),
         (
@@ -967,12 +995,9 @@ TWO_DIGITS = [
             ("self.lower(features)", "self.lower(0 * features)"),
         ),
         ("hidden is left out", ("(input_dimension, *hidden)", "(input_dimension, *hidden[-1:])")),
-        (
-            "batch normalisation cannot be left out",
-            ("            if batch_norm:\n", "            if True:\n"),
-        ),
+        ("batch normalisation cannot be left out", ("            if batch_norm:\n    ", "")),
     ),
-    *stops(
+    *no_case(
         "MLP",
         ("the images are not flattened", ("[train_utils.Flatten()]", "[]")),
         (
@@ -1010,13 +1035,10 @@ TWO_DIGITS = [
         ),
         (
             "dropout is on in eval, too",
-            (
-                "features = self.trunk(x)",
-                "features = nn.functional.dropout(self.trunk(x), 0.5)\n        # features:",
-            ),
+            ("features = self.trunk(x)", "features = nn.functional.dropout(self.trunk(x), 0.5)"),
         ),
     ),
-    *stops(
+    *no_case(
         "CNN",
         (
             "it gives one head's answer; both are asked for",

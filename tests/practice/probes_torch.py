@@ -60,7 +60,7 @@ def batches_of(heads=1, sizes=(5, 5, 3), shift=0):
 
 
 def sgd(model, **more):
-    """Return an optimizer with momentum: without it two steps on a gradient are one on its double."""
+    """Return an optimizer with momentum: else two equal steps are one of twice the length."""
     return torch.optim.SGD(model.parameters(), **{"lr": 0.1, "momentum": 0.5} | more)
 
 

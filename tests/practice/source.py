@@ -57,6 +57,21 @@ def text_of(text, name):
     return "".join(lines[first_line(node) - 1 : node.end_lineno]) if node else ""
 
 
+def missing(text, step):
+    """Return the names of a step's functions that are not in a text."""
+    return [name for name in step.functions if not text_of(text, name)]
+
+
+def names_in(statement):
+    """Return the names that a statement defines: a function's, a class's, a variable's."""
+    if isinstance(statement, FUNCTIONS):
+        return {statement.name}
+    if not isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        return set()
+    targets = getattr(statement, "targets", None) or [statement.target]
+    return {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+
+
 def place_of(step):
     """Return in words where our own solution of a step stands."""
     name = step.functions[0]
@@ -78,7 +93,7 @@ def is_text(statement):
 
 
 def is_open(text, names):
-    """Return whether a function of these is missing its body: nothing but the raise of a starter."""
+    """Return whether one of these functions still has the raise of a starter."""
     tree = ast.parse(text)
     return any(marker_in(find(tree, name)) for name in names if find(tree, name))
 
@@ -119,7 +134,7 @@ def header(loop):
 
 
 def is_preparation(statement):
-    """Return whether a statement is left in a starter: super().__init__(), or a check that raises."""
+    """Return whether a starter keeps a statement: super().__init__(), or a check that raises."""
     checks = isinstance(statement, ast.If) and isinstance(statement.body[-1], ast.Raise)
     return checks or ast.unparse(statement) == "super().__init__()"
 
@@ -149,27 +164,44 @@ def above_comments(lines, start):
 
 def with_path(tree, lines):
     """Put the lines that find our utilities behind a file's docstring."""
-    end = tree.body[0].end_lineno if is_text(tree.body[0]) else 0
-    words = "# the data and the utilities lie there"
-    added = f"\nimport sys\n\nsys.path.append({str(ROOT)!r})  {words}\n"
-    return "".join([*lines[:end], added, *lines[end:]])
+    end = tree.body[0].end_lineno
+    return "".join([*lines[:end], path_lines(), *lines[end:]])
+
+
+def path_lines():
+    """Return the lines with which a file that lies elsewhere finds our utilities and the data."""
+    return f"\nimport sys\n\nsys.path.append({str(ROOT)!r})  # utils.py and the data are there\n"
 
 
 # ------------------------------------------------------------------------------ putting mistakes in
 
 
 def with_edits(file, functions, edits):
-    """Return our file with some text replaced within these functions.
+    """Return our file with some text replaced within these functions; None deletes its line.
 
     Raises ValueError if what an edit replaces is not there.
     """
     text = our_text(file)
+    before = {name: code_of(text, name) for name in functions}
+    after = dict(before)
     for old, new in edits:
-        for name in functions:
-            before = text_of(text, name)
-            if old in before:
-                text = text.replace(before, before.replace(old, new, 1), 1)
-                break
-        else:
+        name = next((name for name in functions if old in after[name]), None)
+        if name is None:
             raise ValueError(f"{file}, {functions[0]} has no {old!r}")
+        if new is None:
+            lines = after[name].splitlines(keepends=True)
+            lines.remove(next(line for line in lines if old in line))
+            after[name] = "".join(lines)
+        else:
+            after[name] = after[name].replace(old, new, 1)
+    for name in functions:
+        text = text.replace(before[name], after[name], 1)
     return text
+
+
+def code_of(text, name):
+    """Return the lines of a function from behind its docstring on."""
+    node = find(ast.parse(text), name)
+    lines = text.splitlines(keepends=True)
+    first = node.body[1] if is_text(node.body[0]) and len(node.body) > 1 else node.body[0]
+    return "".join(lines[first.lineno - 1 : node.end_lineno])

@@ -99,11 +99,11 @@ def leaves(value, label=""):
             yield f"{label}[{index}]" if index else label, number
     elif isinstance(value, dict):
         for key, one in value.items():
-            yield from leaves(one, f"{key} of {label}")
+            yield from leaves(one, f"{label}: {key}")
     elif isinstance(value, list):
         yield f"the length of {label}", len(value)
         for place, one in enumerate(value):
-            yield from leaves(one, f"{label}[{place}]")
+            yield from leaves(one, f"{label}[{place}]" if len(value) > 1 else label)
     else:
         yield label, value
 
@@ -247,7 +247,7 @@ def first_index(found, right):
 
 
 def agree_to(found, known, right, place):
-    """Return whether a known mistake differs from the right answer first here, and as found here."""
+    """Return whether a known mistake differs first here, and as was found here."""
     here = slice(place, place + 1)
     return first_index(known, right) == place and same(found[here], known[here])
 

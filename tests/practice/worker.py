@@ -119,7 +119,7 @@ def with_learners(request):
     tree = ast.parse(request["text"])
     top = {name for name in wanted if "." not in name}
     for node in tree.body:
-        names = names_in(node)
+        names = source.names_in(node)
         is_import = isinstance(node, (ast.Import, ast.ImportFrom))
         if is_import or names & top or names and not names & ours:
             run(node, request["path"], vars(module))
@@ -150,7 +150,7 @@ def put_method(module, tree, name, path):
     ours = source.find(ast.parse(source.our_text(Path(module.__file__).name)), owner)
     known, made = names_of(ours), {}
     for node in theirs.body:
-        names = names_in(node)
+        names = source.names_in(node)
         if name.split(".")[1] in names or names and not names & known:
             run(node, path, vars(module), made)
     for key, value in made.items():
@@ -159,17 +159,7 @@ def put_method(module, tree, name, path):
 
 def names_of(node):
     """Return the names that a module or class defines."""
-    return {name for statement in node.body for name in names_in(statement)}
-
-
-def names_in(statement):
-    """Return the names that a statement defines: a function's, a class's, a variable's."""
-    if isinstance(statement, source.FUNCTIONS):
-        return {statement.name}
-    targets = getattr(statement, "targets", [getattr(statement, "target", None)])
-    found = {n.id for t in targets if t for n in ast.walk(t) if isinstance(n, ast.Name)}
-    is_assignment = isinstance(statement, (ast.Assign, ast.AnnAssign))
-    return found if is_assignment else set()
+    return {name for statement in node.body for name in source.names_in(statement)}
 
 
 # ------------------------------------------------------------------------------ plain numbers
