@@ -205,3 +205,23 @@ def code_of(text, name):
     lines = text.splitlines(keepends=True)
     first = node.body[1] if is_text(node.body[0]) and len(node.body) > 1 else node.body[0]
     return "".join(lines[first.lineno - 1 : node.end_lineno])
+
+
+def grafted(file, text):
+    """Return our file with another text's functions in the place of ours, and what else it has."""
+    ours = our_text(file)
+    tree, lines = ast.parse(ours), ours.splitlines(keepends=True)
+    known = {name for node in tree.body for name in names_in(node)}
+    spans, added = {}, []
+    their_lines = text.splitlines(keepends=True)
+    for node in without_docstring(ast.parse(text).body):
+        piece = "".join(their_lines[first_line(node) - 1 : node.end_lineno])
+        if names_in(node) & known:
+            old = find(tree, node.name)
+            spans[first_line(old) - 1, old.end_lineno] = piece
+        else:
+            added.append(piece)
+    for (start, end), piece in sorted(spans.items(), reverse=True):
+        lines[start:end] = [piece]
+    end = tree.body[0].end_lineno
+    return "".join([*lines[:end], "\n", *added, "\n", *lines[end:]])

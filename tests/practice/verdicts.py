@@ -6,10 +6,12 @@ import json
 import math
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -24,8 +26,8 @@ START = 120  # to import PyTorch on a slow disk
 class Worker:
     """The other process, in a folder of its own. One that hangs or crashes is started anew."""
 
-    def __init__(self, seconds=SECONDS):
-        self.seconds, self.process = seconds, None
+    def __init__(self, seconds=SECONDS, script="worker.py"):
+        self.seconds, self.script, self.process = seconds, script, None
 
     def __enter__(self):
         return self
@@ -36,10 +38,11 @@ class Worker:
     def start(self):
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("worker.py"))],
+            [sys.executable, str(Path(__file__).with_name(self.script))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=self.folder.name,
+            start_new_session=True,  # so that what it starts ends with it
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
         self.lines = queue.Queue()
@@ -48,6 +51,8 @@ class Worker:
 
     def stop(self):
         if self.process:
+            with contextlib.suppress(AttributeError, OSError):  # Windows has no groups
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.kill()
             self.process.wait()
             with contextlib.suppress(OSError):  # what could not be written any more
@@ -70,7 +75,8 @@ class Worker:
             self.process.stdin.write((json.dumps(request) + "\n").encode())
             self.process.stdin.flush()
             self.hear(START)  # what it needs is imported now
-            return self.hear(self.seconds)
+            begun = time.monotonic()
+            return self.hear(self.seconds) | {"seconds": time.monotonic() - begun}
         except queue.Empty:
             words = f"it did not come to an end within {self.seconds} seconds"
         except (OSError, EOFError):

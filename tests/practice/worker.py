@@ -26,10 +26,7 @@ LONGEST = 400  # numbers of one array that are handed back
 
 
 def main():
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    with open(os.devnull, "r+b") as nothing:  # noqa: PTH123 - os.devnull is no path of pathlib's
-        os.dup2(nothing.fileno(), 1)
-        os.dup2(nothing.fileno(), 2)
+    answers = cut_off()
     limit_memory()
     say(answers, {"ready": True})
     for line in sys.stdin.buffer:
@@ -37,6 +34,15 @@ def main():
         prepare(request["file"])
         say(answers, {"ready": True})
         say(answers, answer(request))
+
+
+def cut_off():
+    """Send what is printed nowhere; return a stream to the parent."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    with open(os.devnull, "r+b") as nothing:  # noqa: PTH123 - os.devnull is no path of pathlib's
+        os.dup2(nothing.fileno(), 1)
+        os.dup2(nothing.fileno(), 2)
+    return answers
 
 
 def say(stream, message):
