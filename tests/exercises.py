@@ -12,13 +12,14 @@ python tests/exercises.py judge FILE              your own tests against right a
 import argparse
 import ast
 import sys
+import textwrap
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.practice import clinic, judging, source, verdicts  # noqa: E402
 from tests.practice.source import UserError  # noqa: E402
-from tests.practice.steps import STEPS  # noqa: E402
+from tests.practice.steps import STEPS, question_about  # noqa: E402
 
 CLOSING = """All steps are done. What next?
 - Train yours: python {folder}/neural_nets.py, then the other lessons there.
@@ -92,10 +93,8 @@ def check(folder, name, hints):
     step = verdicts.step_named(name) if name else None
     if name and not step:
         near = [one.name for one in STEPS if name.lower() in one.name.lower()]
-        raise UserError(
-            f"there is no step {name}; {'these are near: ' if near else 'see check'}"
-            f" {', '.join(near)}".rstrip()
-        )
+        words = f"these are near: {', '.join(near)}" if near else "check lists them"
+        raise UserError(f"there is no step {name}; {words}")
     chosen = [step] if step else STEPS
     found = {}
     with verdicts.Worker() as theirs, verdicts.Worker() as ours:
@@ -181,12 +180,13 @@ def say_hints(found, count):
         return
     step = verdicts.step_named(names[0])
     finding = found[step.name][1]
+    hints = [step.question, step.formula, source.place_of(step)][:count]
+    if isinstance(finding, verdicts.Finding):
+        words = finding.mistake.words if finding.mistake else ""
+        hints.insert(0, question_about(words))
     print(f"\n{step.name}, hint {min(count, 3)} of 3")
-    if isinstance(finding, verdicts.Finding) and finding.mistake:
-        print(f"  In yours {finding.mistake.words}. Where in your lines is that decided?")
-    hints = [step.question, step.formula, source.place_of(step)]
-    for hint in hints[:count]:
-        print(f"  {hint}")
+    for hint in hints:
+        print(textwrap.fill(hint, 96, initial_indent="- ", subsequent_indent="  "))
 
 
 # ------------------------------------------------------------------------------ the program

@@ -146,7 +146,7 @@ def parts_of(step):
         )
     if name.startswith("nnet_cnn."):
         return ["stage", *DESIGNS, "build_model"], loop_ending(
-            "build_model('ours', 0.5)", count=1500
+            "build_model('ours', 0.5)", count=900, epochs=6
         )
     return TORCH[name]
 

@@ -8,6 +8,8 @@ from tests.practice import mistakes, source, verdicts
 from tests.practice.source import UserError
 from tests.practice.steps import STEPS
 
+from tqdm import tqdm
+
 RIGHT = source.ROOT / "tests/practice/right"
 FIRST_SECONDS = 60  # for the tests on our own network; on the others five times what that took
 
@@ -112,14 +114,18 @@ def try_all(request, texts):
     if "passed" not in first and first["error"]["words"] != "it ends Python":
         raise UserError(f"the tests do not come to an end within {FIRST_SECONDS} seconds")
     count = min(os.cpu_count() or 1, 8)
+    bar = tqdm(total=len(texts) - 1, unit="network", leave=False, disable=None)
+
+    def ask(jury, text):
+        bar.update()
+        return jury.ask(request | {"text": text})
 
     def some(start):
         with verdicts.Worker(seconds, "jury.py") as jury:
-            asked = [request | {"text": text} for text in texts[1:][start::count]]
-            return [jury.ask(one) for one in asked]
+            return [ask(jury, text) for text in texts[1:][start::count]]
 
     answers = [first] + [None] * (len(texts) - 1)
-    with ThreadPoolExecutor(count) as pool:
+    with bar, ThreadPoolExecutor(count) as pool:
         for start, part in enumerate(pool.map(some, range(count))):
             answers[1 + start :: count] = part
     return [{"failed": a.get("failed", "it hangs"), "passed": a.get("passed", 0)} for a in answers]

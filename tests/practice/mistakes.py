@@ -218,10 +218,6 @@ PART_2 = [
         ("there is no ReLU in any layer", ("relu(Z) if i < layers else Z", "Z")),
         ("the first layer has no ReLU", ("if i < layers", "if 1 < i < layers")),
         (
-            "ReLU is written into it; it must call the function that it was given as relu",
-            ("relu(Z) if", "np.maximum(0, Z) if"),
-        ),
-        (
             "it gives probabilities; the loss makes them of logits itself, so softmax comes twice",
             ("return A, cache", "return np.exp(log_softmax(A)), cache"),
         ),
@@ -232,6 +228,10 @@ PART_2 = [
     ),
     *no_case(
         "forward",
+        (
+            "ReLU is written into it; it must call the function that it was given as relu",
+            ("relu(Z) if", "np.maximum(0, Z) if"),
+        ),
         (
             "the cache keeps what a layer gives; it must keep what the layer gets",
             ("        cache.append(A)\n", ""),
@@ -300,10 +300,6 @@ PART_2 = [
             "dA is multiplied by A; it must be by the slope at A",
             ("relu_derivative(cache[i - 1])", "cache[i - 1]"),
         ),
-        (
-            "the slope of ReLU is written into it; it must call relu_derivative",
-            ("* relu_derivative(cache[i - 1])", "* (cache[i - 1] > 0)"),
-        ),
         ("db has the wrong sign", ("= dZ.sum(axis=0)", "= -dZ.sum(axis=0)")),
         ("dW has the wrong sign", ("= cache[i - 1].T @ dZ", "= -cache[i - 1].T @ dZ")),
         ("db is always 0: the biases never learn", ("dZ.sum(axis=0)", "0 * dZ.sum(axis=0)")),
@@ -315,6 +311,10 @@ PART_2 = [
     ),
     *no_case(
         "backward",
+        (
+            "the slope of ReLU is written into it; it must call relu_derivative",
+            ("* relu_derivative(cache[i - 1])", "* (cache[i - 1] > 0)"),
+        ),
         ("db is added up over the units (axis 1), not the examples (axis 0)", ("axis=0", "axis=1")),
         ("db is (1, n); it must be (n,), like b", ("axis=0", "axis=0, keepdims=True")),
         ("the first layer is left out", ("// 2, 0, -1)", "// 2, 1, -1)")),
@@ -392,6 +392,9 @@ PART_2 = [
             "dev is measured on the training digits",
             ("evaluate(params, *dev_set)", "evaluate(params, *train_set)"),
         ),
+    ),
+    *no_case(
+        "train_plain",
         (
             "params[name] = ... of a copy: the network itself never moves",
             (
@@ -763,15 +766,18 @@ LOOPS = [
             ("run_epoch(dev_data, judged", "run_epoch(train_data, judged"),
         ),
         (
-            "it gives the accuracy on the training data; dev's is asked for",
-            ('"dev_accuracy")', '"train_accuracy")'),
-        ),
-        (
             "a new optimizer in every epoch forgets the momentum",
             (
                 "        # train() and eval()",
                 "        optimizer.state.clear()\n        # train() and eval()",
             ),
+        ),
+    ),
+    *no_case(
+        "train_model",
+        (
+            "it gives the accuracy on the training data; dev's is asked for",
+            ('"dev_accuracy")', '"train_accuracy")'),
         ),
     ),
     *of(
@@ -837,7 +843,6 @@ ONE_DIGIT = [
             ("        if batch_norm:\n", ""),
             ("layers.append(nn.BatchNorm1d(n_out))", None),
         ),
-        ("batch normalisation cannot be left out", ("        if batch_norm:\n    ", "")),
         (
             "the softmax goes over the batch (dim 0), and does not belong there at all",
             (FC_END, "nn.Linear(hidden[-1], 10), nn.Softmax(0))  #"),
@@ -853,6 +858,7 @@ ONE_DIGIT = [
     ),
     *no_case(
         "nnet_fc.build_model",
+        ("batch normalisation cannot be left out", ("        if batch_norm:\n    ", "")),
         ("the images are not flattened", ("[train_utils.Flatten()]", "[]")),
         ("there are nine outputs; there are ten digits", (FC_END, "nn.Linear(hidden[-1], 9))  #")),
     ),
@@ -887,18 +893,18 @@ ONE_DIGIT = [
             ("    if batch_norm:\n", ""),
             ("layers.append(nn.BatchNorm2d(c_out))", None),
         ),
-        ("the stride is left out", ("kernel, stride, padding", "kernel, 1, padding")),
-        (
-            "without batch normalisation the convolution needs its bias",
-            ("bias=not batch_norm", "bias=False"),
-        ),
+    ),
+    *no_case(
+        "nnet_cnn.stage",
         (
             "the kernel is always 3 x 3",
             ("    padding = kernel", "    kernel = 3\n    padding = kernel"),
         ),
-    ),
-    *no_case(
-        "nnet_cnn.stage",
+        (
+            "without batch normalisation the convolution needs its bias",
+            ("bias=not batch_norm", "bias=False"),
+        ),
+        ("the stride is left out", ("kernel, stride, padding", "kernel, 1, padding")),
         ("pooling is left out", ("    if pool:\n", ""), ("layers.append(nn.MaxPool2d(2))", None)),
     ),
     *no_case(
@@ -909,16 +915,22 @@ ONE_DIGIT = [
         "nnet_cnn.ours",
         ("width is left out", ("    few, more", "    width = 1\n    few, more")),
         ("the first pooling is missing", ("few, pool=True", "few, pool=False")),
+        ("one stage is missing", ("*stage(more, more, pool=True, **options),", "nn.MaxPool2d(2),")),
+    ),
+    *no_case(
+        "nnet_cnn.ours",
         (
             "the options are not passed on to the first stage",
             ("pool=True, **options)", "pool=True)"),
         ),
-        ("one stage is missing", ("*stage(more, more, pool=True, **options),", "nn.MaxPool2d(2),")),
     ),
     *of(
         "nnet_cnn.build_model",
         (SOFTMAX, ("nn.Linear(features, 10))", "nn.Linear(features, 10), nn.Softmax(1))")),
         (SIGMOID, ("nn.Linear(features, 10))", "nn.Linear(features, 10), nn.Sigmoid())")),
+    ),
+    *no_case(
+        "nnet_cnn.build_model",
         (
             "the empty image changes the averages of batch normalisation",
             ("layers.eval()(", "layers.train()("),
@@ -995,10 +1007,10 @@ TWO_DIGITS = [
             ("self.lower(features)", "self.lower(0 * features)"),
         ),
         ("hidden is left out", ("(input_dimension, *hidden)", "(input_dimension, *hidden[-1:])")),
-        ("batch normalisation cannot be left out", ("            if batch_norm:\n    ", "")),
     ),
     *no_case(
         "MLP",
+        ("batch normalisation cannot be left out", ("            if batch_norm:\n    ", "")),
         ("the images are not flattened", ("[train_utils.Flatten()]", "[]")),
         (
             "it gives one head's answer; both are asked for",

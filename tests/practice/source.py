@@ -5,6 +5,7 @@ by line numbers, so that comments and formulas stay as they are.
 """
 
 import ast
+from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +25,12 @@ class UserError(Exception):
 
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+@lru_cache(64)
+def parsed(text):
+    """Return the syntax tree of a text; nobody may change it."""
+    return ast.parse(text)
 
 
 def our_text(file):
@@ -52,7 +59,7 @@ def first_line(node):
 
 def text_of(text, name):
     """Return the lines of a function, or ""."""
-    node = find(ast.parse(text), name)
+    node = find(parsed(text), name)
     lines = text.splitlines(keepends=True)
     return "".join(lines[first_line(node) - 1 : node.end_lineno]) if node else ""
 
@@ -75,7 +82,7 @@ def names_in(statement):
 def place_of(step):
     """Return in words where our own solution of a step stands."""
     name = step.functions[0]
-    line = first_line(find(ast.parse(our_text(step.file)), name))
+    line = first_line(find(parsed(our_text(step.file)), name))
     return f"Our solution is {name} in {step.file}, from line {line}."
 
 
@@ -94,7 +101,7 @@ def is_text(statement):
 
 def is_open(text, names):
     """Return whether one of these functions still has the raise of a starter."""
-    tree = ast.parse(text)
+    tree = parsed(text)
     return any(marker_in(find(tree, name)) for name in names if find(tree, name))
 
 
@@ -142,7 +149,7 @@ def is_preparation(statement):
 def starter(file, steps):
     """Return our file with a raise in place of the body of each step's functions."""
     text = our_text(file)
-    tree, lines = ast.parse(text), text.splitlines(keepends=True)
+    tree, lines = parsed(text), text.splitlines(keepends=True)
     cuts = {}
     for step in steps:
         for name in step.functions:
@@ -201,7 +208,7 @@ def with_edits(file, functions, edits):
 
 def code_of(text, name):
     """Return the lines of a function from behind its docstring on."""
-    node = find(ast.parse(text), name)
+    node = find(parsed(text), name)
     lines = text.splitlines(keepends=True)
     first = node.body[1] if is_text(node.body[0]) and len(node.body) > 1 else node.body[0]
     return "".join(lines[first.lineno - 1 : node.end_lineno])
@@ -210,7 +217,7 @@ def code_of(text, name):
 def grafted(file, text):
     """Return our file with another text's functions in the place of ours, and what else it has."""
     ours = our_text(file)
-    tree, lines = ast.parse(ours), ours.splitlines(keepends=True)
+    tree, lines = parsed(ours), ours.splitlines(keepends=True)
     known = {name for node in tree.body for name in names_in(node)}
     spans, added = {}, []
     their_lines = text.splitlines(keepends=True)

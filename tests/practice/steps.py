@@ -426,3 +426,70 @@ MODELS = [
 ]
 
 STEPS = [*PART_1, *PART_2, *PART_3, *LOOPS, *MODELS]
+
+# ------------------------------------------------------------------------------ after a mistake
+
+# What to ask somebody whose mistake is known: by words in its name; the first that fits is asked.
+QUESTIONS = {
+    "zero_grad": (
+        "What does w.grad hold when backward() begins to add to it, and when step() reads it?"
+    ),
+    "step() is missing": "Which line changes the weights?",
+    "no weight moves": (
+        "Which line changes the weights, and by what? Print one weight before and after."
+    ),
+    "backward() is missing": "Print the .grad of one weight: who fills it in?",
+    "softmax": (
+        "Which turns logits into probabilities: the model, or the cross-entropy? Once is enough."
+    ),
+    "sigmoid": "May a logit be 5, or -5? What range has yours?",
+    "eval mode": "Which layers do something else in eval mode? So which mode is for learning?",
+    "training mode": (
+        "Which layers do something else in training mode? Who chooses the mode, and when?"
+    ),
+    "climbs": (
+        "Where the slope is positive, the loss grows with the weight. Which way must the weight go?"
+    ),
+    "sign": "Take one example with simple numbers. Should the result be above or below 0, and why?",
+    "before dh": "In which order do your lines run? Which V made this prediction?",
+    "no activation": "What are two products of matrices in a row, with nothing between them?",
+    "slope of ReLU": (
+        "If a unit gives 0, and goes on giving 0 when its sum moves a little: what is its share "
+        "in the error?"
+    ),
+    "ReLU": "What shall ReLU be applied to, and what not? Look at the formulas line by line.",
+    "x1": "Put x1 = 2 and x2 = 3 in by hand. Which number meets which weight?",
+    "db": "If a bias grows by e, by how much does its z grow, and in how many examples?",
+    "dtype": "Which type did the caller ask for? Print the type of what you return.",
+    "biases": "What is z if all inputs are 0? And what makes it move?",
+    "transpose": "Write the two shapes next to each other. Which product fits?",
+    "axis": "Which axis counts examples, and which one classes or units? Print the shapes.",
+    "divided by": (
+        "Is the loss a sum over the examples, or a mean? What does that make of its gradient?"
+    ),
+    "mean": "Is it to be a sum or a mean, and over what? Count by hand with batches of 3, 3 and 1.",
+    "sum": "Is it to be a sum or a mean, and over what? Count by hand with batches of 3, 3 and 1.",
+    "share": "How many are right if 3 of 4 are right? Which number between 0 and 1 says so?",
+    "percent": "Which number between 0 and 1 says that all are right?",
+    "labels": "Write one image's number beside its label's. Do they stay together in every batch?",
+    "batch": "Go through 7 examples in batches of 3 by hand. Where does each one begin and end?",
+    "written into it": (
+        "What if somebody asks for another value? Where does the function learn of it?"
+    ),
+    "is left out": "Go through the formula term by term. Which line of yours is each term?",
+    "gradient": (
+        "Each gradient has the shape of what it belongs to. Print both shapes, then both values."
+    ),
+    "rate": "How long should a step be if the learning rate is 0?",
+}
+
+
+UNKNOWN = (
+    "Take the smallest case you can think of, and work it through by hand. At which line do your "
+    "numbers part from those of your function?"
+)
+
+
+def question_about(words):
+    """Return a question for somebody who made the mistake of these words; "" if it is unknown."""
+    return next((question for key, question in QUESTIONS.items() if key in words), UNKNOWN)

@@ -26,8 +26,8 @@ START = 120  # to import PyTorch on a slow disk
 class Worker:
     """The other process, in a folder of its own. One that hangs or crashes is started anew."""
 
-    def __init__(self, seconds=SECONDS, script="worker.py"):
-        self.seconds, self.script, self.process = seconds, script, None
+    def __init__(self, seconds=None, script="worker.py"):
+        self.seconds, self.script, self.process = seconds or SECONDS, script, None
 
     def __enter__(self):
         return self

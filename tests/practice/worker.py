@@ -120,7 +120,8 @@ def with_learners(request):
         return module_of(request["text"], request["path"])
     file, wanted = request["file"], request["functions"]
     text = source.our_text(file)
-    module = module_of(text, str(ROOT / file))
+    Path(file).write_text(request["text"], encoding="utf-8")  # in a folder of the worker's own
+    module = module_of(text, str(Path(file).resolve()))
     ours = names_of(ast.parse(text))
     tree = ast.parse(request["text"])
     top = {name for name in wanted if "." not in name}
