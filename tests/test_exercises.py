@@ -138,7 +138,7 @@ def test_a_starter_trains_where_it_lies_once_it_is_done(file, tmp_path, small_mn
 def assert_told_apart(step, worker):
     """Our own function is right; no known mistake looks like it, nor like another one."""
     right = verdicts.right_answer(step, worker)
-    assert not isinstance(right[-1][1], str) or "Error" not in right[-1][1], right[-1]
+    assert "the error" not in [label for label, _ in right], right[-1]
     seen = []
     for mistake, facts in verdicts.known_answers(step, worker):
         assert not verdicts.same(facts, right), mistake
@@ -147,7 +147,7 @@ def assert_told_apart(step, worker):
         seen.append((mistake, facts))
 
 
-@pytest.mark.parametrize("name", ["NeuralNetwork.train", "softmax_cross_entropy", "backward"])
+@pytest.mark.parametrize("name", ["softmax_cross_entropy", "backward"])
 def test_known_mistakes_are_told_apart(name, worker):
     assert_told_apart(BY_NAME[name], worker)
 
@@ -187,14 +187,13 @@ def assert_right(path, worker):
 RIGHT = sorted(judging.RIGHT.glob("*.py"))
 
 
-@pytest.mark.parametrize("path", [p for p in RIGHT if "neural" in p.name], ids=lambda p: p.stem)
-def test_a_right_network_of_another_style_is_right(path, worker):
-    assert_right(path, worker)
+def test_a_right_network_of_another_style_is_right(worker):
+    assert_right(judging.RIGHT / "neural_nets_matrix.py", worker)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [p for p in RIGHT if "train" in p.name], ids=lambda p: p.stem)
-def test_a_right_loop_of_another_style_is_right(path, worker):
+@pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
+def test_what_is_right_in_another_style_is_right(path, worker):
     assert_right(path, worker)
 
 
@@ -230,10 +229,10 @@ def test_one_step_alone(tmp_path, capsys):
     [
         ("while True:\n        pass", "it did not come to an end within 1 seconds"),
         ("import os\n    os._exit(0)", "it ends Python"),
-        ("exit()", "SystemExit"),
-        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        pytest.param("exit()", "SystemExit", marks=pytest.mark.slow),
+        pytest.param("raise KeyboardInterrupt", "KeyboardInterrupt", marks=pytest.mark.slow),
         ("pass", "rectified_linear_unit(2.5) is nothing: is a return missing?"),
-        ("return x @ x", "(line "),
+        pytest.param("return x @ x", "(line ", marks=pytest.mark.slow),
         ("import os\n    os.remove(__file__)\n    return x", "FileNotFoundError"),
     ],
 )

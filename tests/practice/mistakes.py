@@ -45,8 +45,79 @@ PART_1 = [
     ),
     *no_case(
         "rectified_linear_unit",
-        ("max() compares whole arrays; np.maximum goes element by element", ("np.maximum", "max")),
+        (
+            "max() and if compare a whole array at once; np.maximum goes element by element",
+            ("np.maximum", "max"),
+        ),
     ),
+    *no_case(
+        "rectified_linear_unit_derivative",
+        (
+            "if compares a whole array at once; x > 0 goes element by element",
+            ("(x > 0) * np.float32(1)", "1.0 if x > 0 else 0.0"),
+        ),
+    ),
+    *no_case(
+        "NeuralNetwork.forward",
+        (
+            "x is flat, (2,); it must be a column (2, 1), or W x + b becomes a table (3, 3)",
+            ("[[x1], [x2]]", "[x1, x2]"),
+        ),
+        (
+            "W and x are multiplied by *; @ is the product of matrices",
+            ("weights @ x", "weights * x"),
+        ),
+        (
+            "o alone is given; x, z, h, u and o are asked for",
+            ("return x, z, h, u, output", "return output"),
+        ),
+    ),
+    *no_case(
+        "NeuralNetwork.train",
+        (
+            "dh is a row; V^T du is a column (3, 1)",
+            ("self.hidden_to_output_weights.T @ du", "du @ self.hidden_to_output_weights"),
+        ),
+        ("dz is a product of matrices; it goes element by element", ("dh * rect", "dh @ rect")),
+        ("x is not transposed in dW = dz x^T", ("dz @ x.T", "dz @ x")),
+    ),
+    *no_case(
+        "initialise",
+        (
+            "the names begin at 0; the first are W1 and b1",
+            ('f"W{i}"', 'f"W{i - 1}"'),
+            ('f"b{i}"', 'f"b{i - 1}"'),
+        ),
+        (
+            "the shape of W is the wrong way round: (n_(i-1), n_i)",
+            ("(n_in, n_out))", "(n_out, n_in))"),
+        ),
+    ),
+    *no_case(
+        "forward",
+        ("the cache is missing in what it returns", ("return A, cache", "return A")),
+        (
+            "the cache holds the last A, too; backward needs what each layer was given",
+            ("return A, cache", "return A, [*cache, A]"),
+        ),
+    ),
+    *no_case(
+        "log_softmax",
+        (
+            "keepdims=True is missing: rows and columns are mixed up",
+            ("logits.max(axis=1, keepdims=True)", "logits.max(axis=1)"),
+            ("axis=1, keepdims=True))", "axis=1))"),
+        ),
+    ),
+    *no_case(
+        "backward",
+        (
+            "dW uses A_i; layer i was given A_(i-1), which is cache[i - 1]",
+            ("cache[i - 1].T @", "cache[i].T @"),
+        ),
+        ("A is not transposed in dW = A^T dZ", ("cache[i - 1].T @", "cache[i - 1] @")),
+    ),
+    *of("train_plain", ("total is not added up, so the report says 0", ("total += ", None))),
     *of(
         "rectified_linear_unit_derivative",
         ("it is 1 at x = 0; at the bend our choice is 0", ("(x > 0)", "(x >= 0)")),

@@ -139,13 +139,9 @@ def facts_of(answer):
     found = [leaf for label, value in answer["notes"] for leaf in leaves(value, label)]
     error = answer["error"]
     if error:
-        found.append((error["label"], error_kind(error["words"])))
+        found.append((error["label"], error["words"].split(":")[0]))
+        found.append(("the error", error["words"]))
     return found
-
-
-def error_kind(words):
-    """Return an error without its details, which differ between two ways to write one mistake."""
-    return words.split(":")[0]
 
 
 def same(one, other):
@@ -239,12 +235,15 @@ class Finding:
         if error and not error["label"]:  # it hung, or ended Python: no mistake of ours does
             return None
         known = list(known_answers(self.step, self.ours))
-        for mistake, facts in known:
-            if same(facts, self.facts):
-                return mistake
-        place = first_index(self.facts, self.right)
-        ends = [m for m, facts in known if agree_to(self.facts, facts, self.right, place)]
-        return ends[0] if ends and not error else None
+        found = [mistake for mistake, facts in known if same(facts, self.facts)]
+        if error and not found:
+            # The words of an error differ between two ways to write one mistake; its kind does not.
+            found = [mistake for mistake, facts in known if same(facts[:-1], self.facts[:-1])]
+            return found[0] if len(found) == 1 else None
+        if not found:
+            place = first_index(self.facts, self.right)
+            found = [m for m, facts in known if agree_to(self.facts, facts, self.right, place)]
+        return found[0] if found else None
 
 
 def first_index(found, right):
