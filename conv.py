@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 RECIPE = {  # what each ingredient is worth stands in tests/benchmarks/README.md
-    "epochs": 28,  # the longer, the better; these take about four minutes on 2 cores
+    "epochs": 28,  # these take about four minutes on 2 cores
     "batch_size": 128,
     "lr": 0.2,  # the highest of the schedule (train_utils.one_cycle)
     "momentum": 0.9,
@@ -76,6 +76,8 @@ def main(argv=None):
     if args.predict:
         reader = train_utils.trained_reader(args, model_of)
         return utils.read_pictures(args, reader, height=img_rows)
+    if args.seeds > 1:
+        return utils.run_seeds(main, args, argv)
     data, model = utils_multiMNIST.load_pairs(args), model_of(args)
     facts = {"layers": repr(model), "augmentation": AUGMENTATION}
     with utils.start_run(args, data, train_utils.count_weights(model), **facts) as run:

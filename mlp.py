@@ -9,7 +9,7 @@ Each image has 42 x 28 pixels: two digits of 28 x 28, the lower one 14 rows down
 two questions. Both need to know the same strokes, so they share all layers but the last; the shared
 part is the trunk. Each digit then has a last layer of its own, a head. At the end the run says what
 overlap costs: how many digits the same network misreads when a digit is alone in the image, and how
-many when there are two.
+many when there are two. (It learns from pairs only; a digit alone is new to it.)
 
 To expect, of the 4,000 test pairs: both digits right in 97.4 %; with the smaller network 93 %.
 """
@@ -26,8 +26,8 @@ from torch import nn
 
 HIDDEN = [1536, 768]
 RECIPE = {  # what each ingredient is worth stands in tests/benchmarks/README.md
-    "epochs": 40,  # the longer, the better; these take two to three minutes on 2 cores
-    "batch_size": 256,  # larger batches than elsewhere: less time a digit
+    "epochs": 40,  # these take two to three minutes on 2 cores
+    "batch_size": 256,  # larger batches than elsewhere: less time per digit
     "lr": 0.4,  # the highest of the schedule (train_utils.one_cycle)
     "momentum": 0.9,
     "augment": True,
@@ -58,7 +58,11 @@ class MLP(nn.Module):
         self.lower = nn.Linear(hidden[-1], num_classes)
 
     def forward(self, x):
-        """Read both digits; the loss is the mean of both heads' losses (train_utils.run_epoch)."""
+        """Read both digits.
+
+        The loss is the mean of both heads' losses (train_utils.run_epoch). The slopes of both heads
+        reach the trunk, and are added there.
+        """
         features = self.trunk(x)  # (N, hidden[-1])
         return self.upper(features), self.lower(features)
 
@@ -79,6 +83,8 @@ def main(argv=None):
     if args.predict:
         reader = train_utils.trained_reader(args, model_of, ["hidden", "batch_norm"])
         return utils.read_pictures(args, reader, height=img_rows)
+    if args.seeds > 1:
+        return utils.run_seeds(main, args, argv)
     data, model = utils_multiMNIST.load_pairs(args), model_of(args)
     facts = {"layers": repr(model), "augmentation": AUGMENTATION}
     with utils.start_run(args, data, train_utils.count_weights(model), **facts) as run:

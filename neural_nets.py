@@ -9,8 +9,9 @@ Part 1 is the smallest network that shows everything: two numbers in, three hidd
 out, and its gradients worked out by hand. Part 2 does the same with layers of any size, and learns
 to read MNIST: 70,000 handwritten digits of 28 x 28 pixels. Part 3 improves it, one idea at a time.
 All three repeat four steps. Forward: from the input to a prediction. Loss: one number that says how
-bad the prediction is. Backward: the chain rule tells how the loss changes with every weight.
-Update: every weight takes a small step downhill.
+bad the prediction is. Backward, or backpropagation: the chain rule, from the last line to the
+first, tells how the loss changes with every weight. Update: every weight takes a small step
+downhill. "The course" below is MITx 6.86x; part 1 is one of its exercises.
 
 To expect, of the 10,000 test digits: 98.27 +- 0.11 % right with --plain, 99.05 +- 0.05 % without
 (mean and standard deviation of three runs with different random numbers; NumPy 2.2).
@@ -33,16 +34,19 @@ import numpy as np
 #             h_j = relu(z_j)              (3, 1)               h = max(0, z)
 #             u   = sum_j V_j h_j          V (1, 3)             u = V h
 #             o   = f(u)                   the prediction; the course's f does nothing: f(u) = u
-# loss        C   = 1/2 (o - y)^2          how far from the right answer y
+# loss        C   = 1/2 (o - y)^2          how far from the right answer y; 1/2, for a slope
+#                                          without a 2
 #
-# backward    The chain rule, line by line from the last to the first. For any quantity q, dq is
-#             short for dC/dq, the slope of the loss with respect to q:
-#             du    = (o - y) f'(u)   (1, 1)
+# backward    The chain rule, line by line from the last to the first; each line uses what the line
+#             before it found. For any quantity q, dq is short for dC/dq, the slope of the loss with
+#             respect to q. The slopes of all elements of a matrix together are its gradient. ^T
+#             means that rows and columns change places.
+#             du    = (o - y) f'(u)   (1, 1)   C has the slope o - y with respect to o
 #             dV_j  = du h_j          (1, 3)   if V_j grows by e, u grows by h_j e    dV = du h^T
 #             dh_j  = du V_j          (3, 1)   if h_j grows by e, u grows by V_j e    dh = V^T du
-#             dz_j  = dh_j relu'(z_j) (3, 1)
+#             dz_j  = dh_j relu'(z_j) (3, 1)   relu' is 1 or 0: the slope passes, or it stops
 #             dW_ji = dz_j x_i        (3, 2)   if W_ji grows by e, z_j does by x_i e   dW = dz x^T
-#             db_j  = dz_j            (3, 1)
+#             db_j  = dz_j            (3, 1)   if b_j grows by e, z_j grows by e
 # update      W <- W - rate dW, and the same for V and b. Where the slope is positive, the loss
 #             grows with the weight, so the weight must shrink.
 
@@ -150,13 +154,15 @@ def sum_of(network):
 
 
 # ------------------------------------------- part 2: layers of any size, many examples at a time
-# N examples, L layers of weights. Here i counts layers and n counts examples; n_i is the number of
-# units in layer i, from n_0 = 784 pixels to n_L = 10 classes, the digits. An example is now a row,
-# A_0 (N, 784), and part 1's W x becomes A W with W_i (n_(i-1), n_i). The indices are the other way
-# round than in part 1: w_jk leads from unit j to unit k. One product does many examples.
+# N examples, L layers of weights. Here i counts layers and n counts examples; m_i is the number of
+# units in layer i, from m_0 = 784 pixels to m_L = 10 classes, the digits. An example is now a row,
+# A_0 (N, 784), and part 1's W x becomes A W. One product does many examples. Capital letters are
+# whole matrices, W_i (m_(i-1), m_i) is that of layer i; small letters are their elements: w_jk of
+# W_i leads from unit j to unit k (in part 1 it was the other way round), a_nj of A_(i-1) is what
+# unit j says of example n, z_nk of Z_i what unit k adds up.
 #
-# forward     Z_i  = A_(i-1) W_i + b_i                 (N, n_i)   b_i (n_i,) is added to every row
-#             A_i  = relu(Z_i)                         (N, n_i)   for i < L
+# forward     Z_i  = A_(i-1) W_i + b_i                 (N, m_i)   b_i (m_i,) is added to every row
+#             A_i  = relu(Z_i)                         (N, m_i)   for i < L
 #             z_nk of Z_L, one for each example n and class k, is called a logit. Softmax makes
 #             probabilities of them: exp makes them positive, the division makes their sum 1.
 #             p_nk = exp(z_nk) / S_n,   S_n = sum_c exp(z_nc)     (N, 10)
@@ -173,27 +179,32 @@ def sum_of(network):
 #             Together p_nk - t_nk. The loss C is the mean over N examples:
 #                    dZ_L = (p - t) / N                (N, 10)
 #             Then layer by layer, from the last to the first:
-#             dW_i = A_(i-1)^T dZ_i                    (n_(i-1), n_i)   if w_jk grows by e,
+#             dW_i = A_(i-1)^T dZ_i                    (m_(i-1), m_i)   if w_jk grows by e,
 #                    z_nk grows by a_nj e in every example n: sum_n a_nj dz_nk
-#             db_i = sum_n dZ_i                        (n_i,)
-#             dA_(i-1) = dZ_i W_i^T                    (N, n_(i-1))
+#             db_i = sum_n dZ_i                        (m_i,)
+#             dA_(i-1) = dZ_i W_i^T                    (N, m_(i-1))     if a_nj grows by e, every
+#                    z_nk grows by w_jk e. Unit j acts on the loss through all units k of the next
+#                    layer, and the effects add up: sum_k dz_nk w_jk
 #             dZ_(i-1) = dA_(i-1) * relu'(A_(i-1))     *: element by element. relu' of A is
 #                    relu' of Z, since A > 0 exactly where Z > 0: so only A is kept
 
 HIDDEN = [512, 512]  # units of the hidden layers
 BATCH_SIZE = 128  # examples a step: their mean gradient is a fair guess at that of all examples
-# Epochs are passes through the training digits; lr is the learning rate, part 1's rate.
+# Epochs are passes through the training digits; lr is the learning rate, part 1's rate. One finds
+# it by trying: with too low a rate the loss falls slowly, with too high a one it jumps, or is no
+# number any more. Try 0.04, 0.4 and 1.5.
 PLAIN = {"epochs": 12, "lr": 0.4}
 
 
 def initialise(sizes, rng, dtype=np.float32):
-    """Return random weights {"W1": (n_0, n_1), "b1": (n_1,), ...} for layers of these sizes.
+    """Return random weights {"W1": (m_0, m_1), "b1": (m_1,), ...} for layers of these sizes.
 
     Units that begin equal, as in part 1, have equal gradients and stay equal: three do the work of
-    one. So weights begin at random. A sum of n random numbers is about sqrt(n) times as large as
-    one. ReLU sets half of them to zero, so only n / 2 count; the factor sqrt(1 / (n / 2)) undoes
-    that. So numbers neither fade nor explode on their way through many layers. He et al., ICCV 2015
-    (arXiv 1502.01852), section 2.2.
+    one. So weights begin at random. A sum of n random numbers, positive and negative, is only about
+    sqrt(n) times as large as one of them, because most cancel. Behind a ReLU about half of the
+    inputs are 0, so only n / 2 count; the factor sqrt(1 / (n / 2)) undoes that. So numbers neither
+    fade nor explode on their way through many layers. He et al., ICCV 2015 (arXiv 1502.01852),
+    section 2.2.
     """
     params = {}
     for i in range(1, len(sizes)):
@@ -204,7 +215,7 @@ def initialise(sizes, rng, dtype=np.float32):
 
 
 def forward(params, images, relu=rectified_linear_unit):
-    """Return logits (N, n_L) for images (N, n_0), and the cache for backward(): [A_0, A_1, ...].
+    """Return logits (N, m_L) for images (N, m_0), and the cache for backward(): [A_0, A_1, ...].
 
     Only learns_xor() passes another function for `relu`.
     """
@@ -212,7 +223,7 @@ def forward(params, images, relu=rectified_linear_unit):
     cache, A = [], images
     for i in range(1, layers + 1):
         cache.append(A)
-        Z = A @ params[f"W{i}"] + params[f"b{i}"]  # (N, n_(i-1)) @ (n_(i-1), n_i) = (N, n_i)
+        Z = A @ params[f"W{i}"] + params[f"b{i}"]  # (N, m_(i-1)) @ (m_(i-1), m_i) = (N, m_i)
         A = relu(Z) if i < layers else Z
     return A, cache
 
@@ -220,8 +231,8 @@ def forward(params, images, relu=rectified_linear_unit):
 def log_softmax(logits):
     """Return log p (N, 10), without overflow: exp gets no number above 0.
 
-    A row's largest logit m is taken off (keepdims: in each row its own). That divides p's numerator
-    and denominator by exp(m), so p stays the same.
+    Each row's largest logit is taken off (keepdims: in each row its own). That divides p's
+    numerator and denominator by the same number, so p stays the same.
     """
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -241,10 +252,10 @@ def backward(params, cache, dlogits, relu_derivative=rectified_linear_unit_deriv
     """Return the gradients of the loss: {"dW1": like W1, "db1": like b1, ...}."""
     grads, dZ = {}, dlogits
     for i in range(len(params) // 2, 0, -1):
-        grads[f"dW{i}"] = cache[i - 1].T @ dZ  # (n_(i-1), N) @ (N, n_i)
-        grads[f"db{i}"] = dZ.sum(axis=0)  # (N, n_i) -> (n_i,)
+        grads[f"dW{i}"] = cache[i - 1].T @ dZ  # (m_(i-1), N) @ (N, m_i)
+        grads[f"db{i}"] = dZ.sum(axis=0)  # (N, m_i) -> (m_i,)
         if i > 1:
-            dA = dZ @ params[f"W{i}"].T  # (N, n_i) @ (n_i, n_(i-1))
+            dA = dZ @ params[f"W{i}"].T  # (N, m_i) @ (m_i, m_(i-1))
             dZ = dA * relu_derivative(cache[i - 1])
     return grads
 
@@ -339,7 +350,8 @@ def show_xor():
     The larger logit decides. Without hidden units the two are equal on a straight line, so that
     each class has one side of it. But no line has (0, 1) and (1, 0) on one side, and (0, 0) and
     (1, 1) on the other. Without ReLU more layers do not help: (x W1) W2 = x (W1 W2), and W1 W2 is
-    one matrix again.
+    one matrix again. With ReLU two hidden units could do it: relu(x1 + x2) - 2 relu(x1 + x2 - 1)
+    is 0, 1, 1, 0 at the four points.
     """
     print("why hidden units, ReLU and random starts? Ten networks each try to learn XOR:")
     for words, sizes, how in (
@@ -385,30 +397,27 @@ def train_plain(params, train_set, dev_set, run, lr=PLAIN["lr"], batch_size=BATC
 
 # --------------------------------------------------------- part 3: better, one idea at a time
 # The plain network learns its training digits by heart: it misreads none of them, and 1.4 % of dev.
-# This is called overfitting. To get better it must learn more than these digits. Three ideas
-# follow, each a function and an option to leave it out: momentum, a falling rate, adversarial
-# training. What each is worth, in percent misread of dev after 20 epochs, mean and standard
-# deviation of three seeds (a seed is where random numbers start); tests/benchmarks/bench_choices.py
-# makes the table:
+# This gap between digits that it has seen and digits that it has not is called overfitting. Watch
+# it in the lines that --plain prints: the train loss falls from epoch to epoch, the dev loss soon
+# does not. To get better, the network must learn more than these digits. Three ideas follow, each a
+# function and an option to leave it out: momentum, a falling rate, adversarial training. What each
+# is worth, in percent misread of dev after 20 epochs, mean and standard deviation of three seeds (a
+# seed is where random numbers start); tests/benchmarks/bench_choices.py makes the table:
 #
 #     plain                        1.42 +- 0.02
-#     plain + momentum             1.43 +- 0.10    not told apart
+#     plain + momentum             1.43 +- 0.10    not told apart (at a tenth of the rate)
 #     plain + schedule             1.43 +- 0.04    not told apart
 #     plain + adversarial          0.89 +- 0.06    fewer errors
 #     all three                    0.82 +- 0.03    fewer errors
 #
-# "Not told apart": so small a difference may be chance.
+# "Not told apart": so small a difference may be chance. Nearly all of the gain comes from the
+# adversarial examples. Momentum and schedule stand here because nearly every program that trains
+# networks uses them.
 
-EPOCHS = 20  # the longer, the better; these take a minute
+EPOCHS = 20  # these take about a minute
 # The rate at the beginning. It is lower than PLAIN's, because momentum (below) makes steps up to
 # 1 + 0.9 + 0.81 + ... = 10 times as long.
 LEARNING_RATE = 0.1
-MOMENTUM = 0.9  # share of each step that goes into the next
-# Length of the step from a digit. A digit, as a vector of pixels, has a length of 9.2 itself.
-ADVERSARIAL = 1.0
-# An untrained network cannot learn from hard digits, so the step grows during the first 30 % of the
-# run.
-WARM_UP = 0.3
 
 
 def half_cosine(progress):
@@ -420,14 +429,17 @@ def half_cosine(progress):
     return (1 + math.cos(math.pi * progress)) / 2
 
 
-def momentum_step(params, velocity, grads, rate, momentum):
-    """Move every weight, in place: v <- momentum v + dW, then W <- W - rate (dW + momentum v).
+MOMENTUM = 0.9  # share of each step that goes into the next
 
-    A ball that rolls downhill keeps its velocity v: gradients that agree add up, those that do not
-    cancel. The simple form is W <- W - rate v (Polyak, 1964). Nesterov's looks one step ahead: the
-    next velocity will be momentum v plus a gradient that nobody knows yet, so the step is this
-    gradient dW plus the part that is known, momentum v. Sutskever et
-    al., ICML 2013; in these variables Bengio et al., 2012 (arXiv 1212.0901), section 3.5.
+
+def momentum_step(params, velocity, grads, rate, momentum):
+    """Move every weight, in place, as a ball rolls downhill: it keeps its velocity v.
+
+    v <- momentum v + dW, then W <- W - rate v: gradients that agree add up, those that do not
+    cancel (Polyak, 1964). Here W <- W - rate (dW + momentum v), Nesterov's form, which looks one
+    step ahead: the next velocity will be momentum v plus a gradient that nobody knows yet, so the
+    step is this gradient plus the part that is known. Sutskever et al., ICML 2013; in these
+    variables Bengio et al., 2012 (arXiv 1212.0901), section 3.5.
     """
     for name in params:
         grad, v = grads[f"d{name}"], velocity[name]
@@ -443,18 +455,27 @@ def image_gradient(params, cache, dlogits):
     """
     dA = dlogits
     for i in range(len(params) // 2, 0, -1):
-        dA = dA @ params[f"W{i}"].T  # (N, n_i) @ (n_i, n_(i-1))
+        dA = dA @ params[f"W{i}"].T  # (N, m_i) @ (m_i, m_(i-1))
         if i > 1:
             dA = dA * rectified_linear_unit_derivative(cache[i - 1])
     return dA
+
+
+# Length of the step from a digit. The length of a digit itself, the root of the sum of its squared
+# pixels, is 9.2 on average.
+ADVERSARIAL = 1.0
+# An untrained network cannot learn from hard digits, so the step grows during the first 30 % of the
+# run.
+WARM_UP = 0.3
 
 
 def adversarial_step(params, cache, dlogits, length):
     """Return for each image the step (N, 784), of this length, that raises its loss the most.
 
     An adversarial example is an image changed so little that nobody would misread it, in the
-    direction that misleads this network most. The fast gradient method finds it in one step: for
-    small steps the loss grows fastest along its gradient with respect to the pixels. A network that
+    direction that misleads this network most. The fast gradient method finds it in one step: for a
+    small step the loss grows by the sum over all pixels of slope times change, and of all steps of
+    one length this sum is largest where the changes are in proportion to the slopes. A network that
     learns from such images learns to read right near each digit, too. Goodfellow et al., ICLR 2015
     (arXiv 1412.6572), section 5; with a Euclidean length, as here, Miyato et al., ICLR 2016
     (arXiv 1507.00677).
@@ -477,7 +498,9 @@ def train_better(
 ):
     """Train as train_plain() does, with the three ideas.
 
-    momentum=0, schedule=None and adversarial=0 leave them out.
+    momentum=0, schedule=None and adversarial=0 leave them out. With adversarial training the
+    network learns from the moved images alone; loss and accuracy are counted on the images as they
+    are.
     """
     images, labels = train_set  # (N, 784), (N,)
     velocity = {name: np.zeros_like(weights) for name, weights in params.items()}
@@ -492,7 +515,7 @@ def train_better(
     for epoch in run.epochs(save, restore):
         order = np.random.default_rng(run.seed_of(epoch)).permutation(len(images))
         batches = np.array_split(order, math.ceil(len(order) / batch_size))
-        total = np.zeros(2)  # of the losses, and of the digits read right, before any step
+        total = np.zeros(2)  # of the losses, and of the digits read right
         for i, batch in enumerate(run.progress(batches)):
             progress = (epoch - 1 + i / len(batches)) / run.count  # of the whole run, from 0 to 1
             rate = lr * (schedule(progress) if schedule else 1)
@@ -532,7 +555,7 @@ def report(run, args, params, data):
     x, y = data["test"]
     probabilities = probabilities_of(params, x)  # (1, N, 10)
     utils.write_arrays(run.folder / "model.npz", params)
-    hidden = forward(params, x)[1][1:]  # what the hidden units answer: [(N, n_1), ...]
+    hidden = forward(params, x)[1][1:]  # what the hidden units answer: [(N, m_1), ...]
     # Dead units answer 0 to every digit.
     dead = np.concatenate([~A.any(axis=0) for A in hidden]) if hidden else np.zeros(1)
     metrics = utils.write_report(
@@ -599,8 +622,10 @@ def main(argv=None):
         utils.recall_settings(args, ["hidden"], "model.npz")
         params = load_model(utils.find_model(args, "model.npz"))
         return utils.read_pictures(args, lambda images: probabilities_of(params, images))
+    if args.seeds > 1:
+        return utils.run_seeds(main, args, argv)
     data = utils.load_digits(args)
-    if not (args.quiet or args.resume):
+    if not (args.quiet or args.resume or "seeds" in args.typed):  # once is enough
         show_small_network()
         show_xor()
     params = initialise([28 * 28, *args.hidden, 10], np.random.default_rng(args.seed))

@@ -8,7 +8,8 @@
     python nnet_fc.py --draw               reads what you draw with the mouse
 
 What you learn here: what autograd does; how a network is put together of layers; and how one tells
-whether a change of the settings helps, or whether chance did.
+whether a change of the settings helps, or whether chance did. "Fully connected" means that each
+unit gets what all units of the layer before say, as in lesson 1.
 
 To expect, of the 10,000 test digits: 99.1 %; with --plain 98.0 %; with --augment --epochs 50
 --adversarial 1, which moves the digits at random and takes twice the time, 99.5 %.
@@ -28,7 +29,8 @@ from torch import nn
 # PyTorch's arrays are tensors. What is computed from a tensor made with requires_grad=True keeps a
 # link to where it came from, and the rule for its derivative. loss.backward() goes back through all
 # that by the chain rule, and leaves the gradient of the loss with respect to W in W.grad. This is
-# autograd: lesson 1's backward(), for anything.
+# autograd: lesson 1's backward(), for anything. The links can be looked at: h below has the grad_fn
+# <ReluBackward0>, and h.grad_fn.next_functions is the sum before it.
 
 
 def compare_gradients():
@@ -47,7 +49,7 @@ def compare_gradients():
     loss = 0.5 * (o - y) ** 2
     loss.backward()
 
-    with torch.no_grad():  # the same by hand, as in neural_nets.py; nothing need be remembered
+    with torch.no_grad():  # the same by hand, as in neural_nets.py; no links are kept
         du = o - y  # (1, 1)
         dV = du @ h.T  # (1, 3)
         dz = (V.T @ du) * (z > 0)  # (3, 1)
@@ -69,7 +71,6 @@ def show_gradients(names):
 # is A W + b of lesson 1, with random weights to begin with; it keeps W transposed. nn.Sequential is
 # a module made of modules: it calls one after the other. model(x) is its output, model.parameters()
 # are all weights.
-#
 
 ACTIVATIONS = {  # what may stand in ReLU's place
     "relu": nn.ReLU,
@@ -86,13 +87,14 @@ def build_model(hidden, activation="relu", batch_norm=True):
 
     `hidden` are the widths of the hidden layers. Batch normalisation stands between a layer and its
     ReLU: from each unit's sum it takes off the mean over the batch, and divides by its standard
-    deviation. Then a learned number multiplies it, and another is added. So the next layer gets
-    numbers of the same magnitude all the time. When the network reads (eval), averages over past
-    batches stand in for the batch's own mean and standard deviation. Ioffe and Szegedy, ICML 2015.
+    deviation. Then a learned number multiplies it, and another is added: the network may choose
+    mean and size of what the next layer gets, but they do not change whenever an earlier layer
+    does. When the network reads (eval), averages over past batches stand in for the batch's own
+    mean and standard deviation. Ioffe and Szegedy, ICML 2015.
     """
     layers = [train_utils.Flatten()]  # (N, 784)
     for n_in, n_out in pairwise((784, *hidden)):
-        layers.append(nn.Linear(n_in, n_out, bias=not batch_norm))  # batch norm adds one
+        layers.append(nn.Linear(n_in, n_out, bias=not batch_norm))  # batch norm has one
         if batch_norm:
             layers.append(nn.BatchNorm1d(n_out))
         layers.append(ACTIVATIONS[activation]())  # (N, n_out)
@@ -159,11 +161,70 @@ CHANGES = {
     "baseline": {},
     "batch size 64": {"batch_size": 64},
     "lr 0.01": {"lr": 0.01},
-    "momentum 0.9": {"momentum": 0.9},
+    "momentum 0.9": {"momentum": 0.9},  # at the same rate: is that fair (lesson 1, part 3)?
     "LeakyReLU": {"activation": "leaky_relu"},
 }
 SWEEP_EPOCHS = 10
 SWEEP_SEEDS = 5
+
+
+# ------------------------------------------------------------------------------------ the program
+
+
+def main(argv=None):
+    """Train, test and record one network, or read images with it; return the metrics."""
+    parser = train_utils.recipe_parser(__file__, __doc__, **RECIPE)
+    add_options(parser)
+    args = train_utils.parse_arguments(parser, argv)
+    if args.check_gradients:
+        return show_gradients("WbV")
+    if args.guess and not args.sweep:
+        parser.error("--guess goes with --sweep")
+    if args.sweep:
+        return sweep(args)
+    if args.predict or args.draw:
+        shape = ["hidden", "activation", "batch_norm"]
+        reader = train_utils.trained_reader(args, model_of, shape)
+        return utils.read_pictures(args, reader) if args.predict else utils.draw_and_read(reader)
+    if args.seeds > 1:
+        return utils.run_seeds(main, args, argv)
+    data = train_utils.load_tensors(args)
+    model = model_of(args)
+    augment = train_utils.random_affine if args.augment else None
+    batches = train_utils.ShuffledBatches(*data["train"], args.batch_size, augment=augment)
+    weights = train_utils.count_weights(model)
+    train_utils.try_out(model, data["dev"][0][:1])  # says in words where layers do not fit
+    with utils.start_run(args, data, weights, layers=repr(model)) as run:
+        if not args.quiet:
+            show_gradients("W")
+        train_utils.train_model(
+            batches, train_utils.dev_batches(data), model, run=run, **train_utils.recipe(args)
+        )
+        return train_utils.finish_run(run, args, model, data)
+
+
+def model_of(args):
+    """Return the network that the options ask for, on their device."""
+    return build_model(args.hidden, args.activation, args.batch_norm).to(args.device)
+
+
+def add_options(parser):
+    """Add this lesson's own options."""
+    add, setting, usual = parser.add_argument, parser.add_setting, "(default %(default)s)"
+    width = utils.number(int, 1, 10**5)
+    setting("--hidden", type=width, nargs="+", metavar="N", default=HIDDEN, help=f"units {usual}")
+    setting("--activation", choices=ACTIVATIONS, default="relu", help=f"of the units {usual}")
+    setting("--batch-norm", action=argparse.BooleanOptionalAction, default=True)
+    off = "the course's network and settings: --" + " --".join(
+        f"{name.replace('_', '-')} {value}" for name, value in PLAIN.items() if name != "batch_norm"
+    )
+    add("--plain", action="store_true", help=f"{off} --no-batch-norm")
+    add("--check-gradients", action="store_true", help="by autograd and by hand, and stop")
+    add("--sweep", action="store_true", help=f"the course's changes on {SWEEP_SEEDS} seeds, on dev")
+    add("--guess", action="store_true", help="with --sweep: say first what each change will do")
+    add("--draw", action="store_true", help="draw digits and have them read")
+    parser.add_preset(lambda values: values["plain"] or values["sweep"], **PLAIN)
+    parser.add_preset(lambda values: values["sweep"], epochs=SWEEP_EPOCHS)
 
 
 def sweep(args):
@@ -222,62 +283,6 @@ def score_guesses(guesses, rows):
         verdicts = {row["setting"]: row["verdict"] for row in rows}
         right = sum(verdicts.get(name) == guess for name, guess in guesses.items())
         print(f"you guessed {right} of {len(guesses)} right")
-
-
-# ------------------------------------------------------------------------------------ the program
-
-
-def main(argv=None):
-    """Train, test and record one network, or read images with it; return the metrics."""
-    parser = train_utils.recipe_parser(__file__, __doc__, **RECIPE)
-    add_options(parser)
-    args = train_utils.parse_arguments(parser, argv)
-    if args.check_gradients:
-        return show_gradients("WbV")
-    if args.guess and not args.sweep:
-        parser.error("--guess goes with --sweep")
-    if args.sweep:
-        return sweep(args)
-    if args.predict or args.draw:
-        shape = ["hidden", "activation", "batch_norm"]
-        reader = train_utils.trained_reader(args, model_of, shape)
-        return utils.read_pictures(args, reader) if args.predict else utils.draw_and_read(reader)
-    data = train_utils.load_tensors(args)
-    model = model_of(args)
-    augment = train_utils.random_affine if args.augment else None
-    batches = train_utils.ShuffledBatches(*data["train"], args.batch_size, augment=augment)
-    weights = train_utils.count_weights(model)
-    with utils.start_run(args, data, weights, layers=repr(model)) as run:
-        if not args.quiet:
-            show_gradients("W")
-        train_utils.train_model(
-            batches, train_utils.dev_batches(data), model, run=run, **train_utils.recipe(args)
-        )
-        return train_utils.finish_run(run, args, model, data)
-
-
-def model_of(args):
-    """Return the network that the options ask for, on their device."""
-    return build_model(args.hidden, args.activation, args.batch_norm).to(args.device)
-
-
-def add_options(parser):
-    """Add this lesson's own options."""
-    add, setting, usual = parser.add_argument, parser.add_setting, "(default %(default)s)"
-    width = utils.number(int, 1, 10**5)
-    setting("--hidden", type=width, nargs="+", metavar="N", default=HIDDEN, help=f"units {usual}")
-    setting("--activation", choices=ACTIVATIONS, default="relu", help=f"of the units {usual}")
-    setting("--batch-norm", action=argparse.BooleanOptionalAction, default=True)
-    off = "the course's network and settings: --" + " --".join(
-        f"{name.replace('_', '-')} {value}" for name, value in PLAIN.items() if name != "batch_norm"
-    )
-    add("--plain", action="store_true", help=f"{off} --no-batch-norm")
-    add("--check-gradients", action="store_true", help="by autograd and by hand, and stop")
-    add("--sweep", action="store_true", help=f"the course's changes on {SWEEP_SEEDS} seeds, on dev")
-    add("--guess", action="store_true", help="with --sweep: say first what each change will do")
-    add("--draw", action="store_true", help="draw digits and have them read")
-    parser.add_preset(lambda values: values["plain"] or values["sweep"], **PLAIN)
-    parser.add_preset(lambda values: values["sweep"], epochs=SWEEP_EPOCHS)
 
 
 if __name__ == "__main__":

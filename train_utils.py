@@ -98,7 +98,8 @@ def compute_accuracy(predictions, y):
 def logits_of(model, x, precision="fp32"):
     """Return what every head says of the images x (B, ...): logits (heads, B, 10).
 
-    For one digit this is model(x) with an axis of length 1 in front.
+    For one digit this is model(x) with an axis of length 1 in front. Until lesson 4 there is one
+    head: read (heads, B, 10) as (1, B, 10), and pass over sums and means over heads.
     """
     # Products with 16 bits (bf16) are faster; weights stay float32.
     with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
@@ -110,8 +111,9 @@ def losses_of(logits, y, label_smoothing=0.0):
     """Return the mean cross-entropy of every head: (heads,); y (heads, B).
 
     cross_entropy is softmax and -log p of the right class in one. With label smoothing a share of
-    every label is spread evenly over the ten classes: the network gains nothing by being ever surer
-    of what it reads right already. Szegedy et al., CVPR 2016 (arXiv 1512.00567), section 7.
+    every label is spread evenly over the ten classes; with 0.05 the right one has 0.955, each other
+    one 0.005. So the network gains nothing by being ever surer of what it reads right already.
+    Szegedy et al., CVPR 2016 (arXiv 1512.00567), section 7.
     """
     pairs = zip(logits, y, strict=True)
     return torch.stack([F.cross_entropy(z, t, label_smoothing=label_smoothing) for z, t in pairs])
@@ -199,7 +201,7 @@ def train_model(
     )
     steps = max(1, n_epochs * len(train_data))
 
-    def factor(step):  # a schedule is 0 at both ends; + 0.5 avoids a step of length 0
+    def factor(step):  # one_cycle is 0 at both ends; + 0.5 avoids a step of length 0
         return schedule(min((step + 0.5) / steps, 1)) if schedule else 1.0
 
     def harder(x, y):  # the first n become adversarial examples, the others stay as they are
@@ -225,7 +227,7 @@ def train_model(
     for epoch in run.epochs(save, restore):
         if run.seed is not None:
             torch.manual_seed(run.seed_of(epoch))  # a resumed run draws the same numbers
-        # train() and eval() switch what dropout and batch normalisation do.
+        # train() and eval() switch what batch normalisation does (and dropout, in lesson 3).
         train = run_epoch(run.progress(train_data), model.train(), optimizer, **how)
         dev = run_epoch(dev_data, judged.eval(), None, precision=precision)
         rate = lr * factor(epoch * len(train_data) - 1)  # the last one
@@ -285,9 +287,9 @@ def adversarial_examples(model, x, y, length, precision="fp32"):
 def one_cycle(progress):
     """Schedule: the rate climbs to its highest over 0.3 of the run, then falls to zero.
 
-    Lesson 1 falls along a cosine from the beginning. Here a warm-up comes first, so that a higher
-    rate does no harm to the untrained network. Smith and Topin, "Super-convergence", 2019 (arXiv
-    1708.07120), with straight lines.
+    Lesson 1 falls along a cosine from the beginning. Here a warm-up comes first: at random weights
+    the slopes are large and change quickly, so that long steps would miss. Smith and Topin,
+    "Super-convergence", 2019 (arXiv 1708.07120), with straight lines.
     """
     return progress / WARM_UP if progress < WARM_UP else (1 - progress) / (1 - WARM_UP)
 
@@ -394,8 +396,29 @@ def recipe(args):
     }
 
 
+def try_out(model, x):
+    """Return what a model makes of images x (N, ...); UserError names a layer that does not fit."""
+    entered = []  # the layers that were reached, and the shapes that reached them
+
+    def note(layer, given):
+        entered.append(f"{layer} gets (N, {', '.join(map(str, given[0].shape[1:]))})")
+
+    leaves = (layer for layer in model.modules() if not list(layer.children()))
+    hooks = [layer.register_forward_pre_hook(note) for layer in leaves]
+    try:
+        with torch.no_grad():
+            return model.eval()(x)  # eval: the averages of batch normalisation stay as they are
+    except RuntimeError as error:
+        where = entered[-1] if entered else model
+        raise UserError(f"the layers do not fit together: {where}; {error}") from None
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 def fit(args, run, model, data, augment=None, **more):
     """Train a model as the options say; `augment` is used if they ask for augmentation."""
+    try_out(model, data["dev"][0][:1])
     augment, compose = augment if args.augment else None, data.get("compose")
     batches = ShuffledBatches(*data["train"], args.batch_size, augment=augment, compose=compose)
     train_model(batches, dev_batches(data), model, run=run, **recipe(args), **more)
@@ -644,7 +667,7 @@ def sweep(args, run, names, seeds, train_one, *, against_time=False):
     errors = {
         name: {seed: one["misread"] for seed, one in mine.items()} for name, mine in results.items()
     }
-    rows = compare_settings(errors)
+    rows = utils.compare_settings(errors)
     for row in rows:
         mine = results[row["setting"]].values()
         row |= {key: float(np.median([one[key] for one in mine])) for key in ("seconds", "weights")}
@@ -652,63 +675,13 @@ def sweep(args, run, names, seeds, train_one, *, against_time=False):
     utils.remove_pictures(run.folder)
     utils.write_table(run.folder / "sweep.csv", rows)
     if not args.quiet:
-        print(comparison_table(rows))
+        print(utils.comparison_table(rows))
     if not args.no_plots:
         seconds = {row["setting"]: row["seconds"] for row in rows} if against_time else None
         run.draw("sweep.png", draw_comparison, errors, seconds)
     if stopped:
         raise stopped
     return rows
-
-
-def compare_settings(errors):
-    """Compare settings, {name: {seed: percent misread}}, with the first: rows for a table.
-
-    Seeds that two settings share make pairs: the same digits in the same order, so that their
-    differences vary less than the errors do. A difference counts if 0 lies outside its 95 %
-    interval (Student's t), widened by the number of comparisons (Bonferroni); a row that does not
-    count may still be a difference, too small for so few seeds.
-    """
-    from scipy.stats import t
-
-    first, *others = errors
-    rows = []
-    for name, mine in errors.items():
-        values = np.array(list(mine.values()))
-        row = {
-            "setting": name,
-            "misread": values.mean(),
-            "sd": utils.spread(values),
-            "seeds": len(mine),
-        }
-        row |= {"difference": "", "interval": "", "verdict": ""}
-        shared = [seed for seed in mine if seed in errors[first]]
-        if name != first and shared:
-            changes = np.array([mine[seed] - errors[first][seed] for seed in shared])
-            row["difference"], row["verdict"] = changes.mean(), "not told apart"
-            if len(shared) > 1:
-                reach = t.ppf(1 - 0.025 / len(others), len(shared) - 1)
-                row["interval"] = reach * utils.spread(changes) / math.sqrt(len(shared))
-                if abs(row["difference"]) > row["interval"]:
-                    row["verdict"] = "fewer errors" if row["difference"] < 0 else "more errors"
-        rows.append(row)
-    return rows
-
-
-def comparison_table(rows):
-    """Return the rows of compare_settings as lines that can be read at a glance, in percent."""
-    width = max(len(row["setting"]) for row in rows)
-    lines = [f"{'setting':{width}}   misread, % of dev   difference, % and 95 % interval"]
-    for row in rows:
-        line = f"{row['setting']:{width}}   {row['misread']:5.2f} +- {row['sd']:.2f}"
-        if row["difference"] != "":
-            line += f"       {row['difference']:+6.2f}"
-            line += f" +- {row['interval']:4.2f}" if row["interval"] != "" else " " * 8
-            line += f"   {row['verdict']}"
-        lines.append(line)
-    seeds = max(row["seeds"] for row in rows)
-    lines.append(f"{seeds} seeds, paired; intervals widened for comparing {len(rows) - 1} times")
-    return "\n".join(lines)
 
 
 def draw_comparison(path, errors, seconds=None):
@@ -726,7 +699,8 @@ def draw_comparison(path, errors, seconds=None):
                 at = [seconds[name]] * len(values)
                 axis.plot(at, values, "o", color=utils.GREY, alpha=0.5)
                 axis.errorbar(seconds[name], mean, yerr=sd, **look)
-                axis.annotate(name, (seconds[name], mean), (6, 4), textcoords="offset points")
+                look = {"textcoords": "offset points", "ha": "center"}
+                axis.annotate(name, (seconds[name], max(values)), (0, 8), **look)
             else:
                 axis.plot(values, [place] * len(values), "o", color=utils.GREY, alpha=0.5)
                 axis.errorbar(mean, place, xerr=sd, **look)
@@ -734,7 +708,10 @@ def draw_comparison(path, errors, seconds=None):
         if seconds:
             axis.set(xlabel="seconds an epoch", ylabel="misread, % of dev", xscale="log")
             axis.set_title("each seed, their mean and standard deviation", fontsize=10)
-            axis.margins(x=0.15)
+            axis.margins(x=0.15, y=0.15)
+            everything = [value for mine in errors.values() for value in mine.values()]
+            if 0 < 20 * min(everything) < max(everything):  # one that failed, beside good ones
+                axis.set_yscale("log")
             for part in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
                 part(lambda value, _: f"{value:g}")
         else:

@@ -1,9 +1,9 @@
 """The workshop: what every lesson uses and no lesson is about. Look things up; no need to read on.
 
 In the order of the file: errors that a person can act on; MNIST in; files of strangers; the
-helpers of the course; the command line; the record of a run; its report; plots; your own
-handwriting. Matplotlib, SciPy and Pillow are imported where they are used, so that no run
-waits for what it does not need.
+helpers of the course; the command line; the record of a run; its report; comparisons of settings;
+plots; your own handwriting. `python utils.py` compares all runs that there are. Matplotlib, SciPy
+and Pillow are imported where they are used, so that no run waits for what it does not need.
 Shapes: N images, H rows, W columns; a network has one head for each digit that it reads.
 """
 
@@ -26,12 +26,16 @@ import zipfile
 import zlib
 from pathlib import Path
 
-import numpy as np
-
 # PyTorch's threads shall sleep while they wait for each other. If they ask all the time, a second
 # program on the machine slows them down many times. OpenMP reads this when torch is imported, so
 # the lessons import this file before torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# NumPy's threads (OpenBLAS) cannot be told so. With one on every core, a second program makes them
+# ten times slower: each product waits until the last core is free. Half of the cores are left to
+# others. OpenBLAS reads this when NumPy is imported, so this stands before it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parent
 DATASETS = ROOT / "Datasets"
@@ -400,6 +404,9 @@ def whole_file(path):
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
+    except OSError as error:  # a full disk does not say which
+        error.filename = error.filename or str(path)
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -456,14 +463,8 @@ def extract_training_and_test_examples_with_labels(
 # ------------------------------------------------------------------------------ the command line
 
 
-MODES = (
-    "check_gradients",
-    "check_convolution",
-    "sweep",
-    "draw",
-    "predict",
-    "resume",
-)  # one at once
+# What a run can do in place of training; one at once.
+MODES = ["check_gradients", "check_convolution", "sweep", "draw", "predict", "resume"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -495,9 +496,13 @@ class Parser(argparse.ArgumentParser):
             if condition(values):
                 values |= defaults | typed
         args = argparse.Namespace(**values, typed=set(typed), settings=self.settings)
+        if args.name:
+            args.output_dir = args.output_dir / args.name
         modes = [name for name in MODES if values.get(name) not in (None, False)]
         if len(modes) > 1:
             self.error("--{} does not go with --{}".format(*modes).replace("_", "-"))
+        if args.seeds > 1 and modes not in ([], ["resume"]):
+            self.error(f"--seeds does not go with --{modes[0]}".replace("_", "-"))
         if args.model and modes not in (["predict"], ["draw"]):
             self.error("--model goes with --predict")
         if args.show:
@@ -520,6 +525,13 @@ def number(kind, low, high):
 
     parse.__name__ = kind.__name__  # argparse says "invalid int value" by it
     return parse
+
+
+def folder_name(text):
+    """Return the name of a folder, "wide" or "wide/seed-1"; an argparse type."""
+    if Path(text).is_absolute() or ".." in Path(text).parts:
+        raise argparse.ArgumentTypeError(f"{text} is no name; see --output-dir")
+    return text
 
 
 def argument_parser(file, description, **recipe):
@@ -546,6 +558,10 @@ def argument_parser(file, description, **recipe):
     folder, words = path.resolve().parent / "runs" / path.stem, "where the results go "
     words += f"(default runs/{path.stem})"
     add("--output-dir", type=Path, default=folder, metavar="DIR", help=words)
+    words = f"a folder in that one, so that the last run stays: runs/{path.stem}/NAME"
+    add("--name", type=folder_name, metavar="NAME", help=words)
+    words = "train N networks, with seeds of their own, a folder each; prints mean and spread"
+    add("--seeds", type=number(int, 1, 1000), default=1, metavar="N", help=words)
     add("--quiet", action="store_true", help="print nothing but errors")
     add("--resume", action="store_true", help="go on with an interrupted run of these settings")
     add("--predict", nargs="+", metavar="IMAGE", help="read images instead of training")
@@ -883,6 +899,31 @@ def diagnosis(history, readings, dead_units):
     return None
 
 
+def run_seeds(main, args, argv):
+    """Run main() once for each of --seeds, into a folder each; print and return what they found.
+
+    With --resume the runs that were not begun are begun.
+    """
+    results = []
+    for seed in range(args.seed, args.seed + args.seeds):
+        name = Path(args.name or "") / f"seed-{seed}"
+        one = [*(sys.argv[1:] if argv is None else argv), "--seeds", "1", "--seed", str(seed)]
+        if not (args.output_dir / name.name / "checkpoint.npz").is_file():
+            one = [word for word in one if word != "--resume"]
+        results.append(main([*one, "--name", str(name)]))
+    if not args.quiet:
+        for where in ("dev", "test"):
+            wrong = [misread(metrics, where) for metrics in results]
+            words = f"{np.mean(wrong):.2f} +- {spread(wrong):.2f} % misread of {where}"
+            print(f"{len(wrong)} seeds: {words}")
+    return results
+
+
+def misread(metrics, where):
+    """Return the percentage that a run misread of "dev" or "test"; of two digits their mean."""
+    return 100 * (1 - float(np.mean(metrics[f"{where}_accuracy"])))
+
+
 def write_table(path, rows):
     """Write a list of dicts as a .csv file."""
     text = io.StringIO()
@@ -896,6 +937,135 @@ def write_table(path, rows):
 def spread(values):
     """Return the standard deviation of a sample, 0 of a single value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+# ------------------------------------------------------------------------ comparisons of settings
+
+FAILED = 50  # percent misread: such a network has learned nothing, and says nothing of chance
+
+
+def compare_settings(errors):
+    """Compare settings, {name: {seed: percent misread}}, with the first: rows for a table.
+
+    Seeds that two settings share make pairs: the same digits in the same order, so that their
+    differences vary less than the errors do. How much they vary by chance is taken from all
+    settings together (the residuals of setting and seed in a randomised block design; of two
+    settings this is the paired t-test), since few seeds alone say little of it; a setting counts
+    alone if it lacks seeds, or if a network of it failed. A difference counts if 0 lies outside its
+    95 % interval (Student's t), widened by the number of comparisons (Bonferroni); a row that does
+    not count may still be a difference, too small for so few seeds.
+    """
+    first, *others = errors
+    seeds = list(errors[first])
+    together = [
+        name
+        for name, mine in errors.items()
+        if set(seeds) <= set(mine) and max(mine.values()) < FAILED
+    ]
+    rows = []
+    for name, mine in errors.items():
+        values = list(mine.values())
+        row = {"setting": name, "misread": float(np.mean(values)), "sd": spread(values)}
+        row |= {"seeds": len(mine), "difference": "", "interval": "", "verdict": ""}
+        shared = [seed for seed in mine if seed in errors[first]]
+        if name != first and shared:
+            pair = together if {first, name} <= set(together) else [first, name]
+            table = np.array([[errors[one][seed] for seed in shared] for one in pair])
+            row["difference"] = float(
+                np.mean([mine[seed] - errors[first][seed] for seed in shared])
+            )
+            row["verdict"] = "not told apart"
+            if len(shared) > 1:
+                row["interval"] = interval_of(table, len(others))
+                if abs(row["difference"]) > row["interval"]:
+                    row["verdict"] = "fewer errors" if row["difference"] < 0 else "more errors"
+        rows.append(row)
+    return rows
+
+
+def interval_of(table, comparisons):
+    """Return half the 95 % interval of a difference between two rows of a table (settings, seeds).
+
+    See Montgomery, Design and Analysis of Experiments, "randomized complete block design".
+    """
+    from scipy.stats import t
+
+    settings, seeds = table.shape
+    rest = table - table.mean(1, keepdims=True) - table.mean(0) + table.mean()  # (settings, seeds)
+    freedom = (settings - 1) * (seeds - 1)
+    variance = (rest * rest).sum() / freedom
+    return float(t.ppf(1 - 0.025 / comparisons, freedom) * np.sqrt(2 * variance / seeds))
+
+
+def comparison_table(rows, **more):
+    """Return the rows of compare_settings as lines of text, in percent.
+
+    `more` are further columns: their name and, for each setting, a text.
+    """
+    table = []
+    for row in rows:
+        change = f"{row['difference']:+.2f}" if row["difference"] != "" else ""
+        change += f" +- {row['interval']:.2f}" if row["interval"] != "" else ""
+        cells = {"setting": row["setting"]}
+        cells["misread, % of dev"] = f"{row['misread']:.2f} +- {row['sd']:.2f}"
+        cells |= {"difference, 95 % interval": change, "verdict": row["verdict"]}
+        table.append(cells | {name: texts[row["setting"]] for name, texts in more.items()})
+    table = [list(table[0]), *(list(cells.values()) for cells in table)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ["   ".join(map(str.ljust, line, widths)).rstrip() for line in table]
+    if len(rows) > 1:
+        seeds = max(row["seeds"] for row in rows)
+        lines.append(f"seeds: {seeds}, paired; comparisons, which widen intervals: {len(rows) - 1}")
+    return "\n".join(lines)
+
+
+def compare_runs(folder):
+    """Print all runs in a folder and below it, each beside the first of its script and data.
+
+    Runs that differ in their seed alone are one row, compared as in a sweep, on the dev set.
+    """
+    tables = {}
+    for path in sorted(folder.rglob("metrics.json"), key=lambda path: (len(path.parts), path)):
+        with blamed_on(path, "is damaged, or of an older version"):
+            metrics = json.loads(path.read_text(encoding="utf-8"))
+            settings = metrics["settings"].copy()
+            table = tables.setdefault((metrics["script"], settings["data"]), {})
+            seed = settings.pop("seed")
+            runs = table.setdefault(json.dumps(settings), {})
+            runs.setdefault(seed, metrics | {"folder": path.parent.relative_to(folder)})
+    if not tables:
+        raise UserError(f"there are no runs in {folder}; train a network first")
+    for (script, _), table in tables.items():
+        print(f"{script}.py\n{runs_table(table)}\n")
+
+
+def runs_table(table):
+    """Return the lines of compare_runs for one script: {settings as JSON: {seed: metrics}}."""
+    first, named = json.loads(next(iter(table))), {}
+    for text, runs in table.items():
+        folders, settings = [metrics["folder"] for metrics in runs.values()], json.loads(text)
+        name = folders[0] if len(folders) == 1 else folders[0].parent
+        name = str(name if str(name) not in named else folders[0])
+        changed = [key for key in settings if settings[key] != first.get(key) and key != "layers"]
+        words = [f"{key} {settings[key]}" for key in changed]
+        words += ["other layers"] if settings.get("layers") != first.get("layers") else []
+        named[name] = list(runs.values()), ", ".join(words)
+
+    def column(value):
+        return {name: value(runs) for name, (runs, _) in named.items()}
+
+    def of_test(runs):
+        errors = [misread(metrics, "test") for metrics in runs]
+        return f"{np.mean(errors):.2f} +- {spread(errors):.2f}"
+
+    errors = column(lambda runs: {metrics["seed"]: misread(metrics, "dev") for metrics in runs})
+    more = {
+        "% of test": column(of_test),
+        "weights": column(lambda runs: f"{runs[0]['parameters']:,}"),
+        "seconds": column(lambda runs: f"{np.mean([one['seconds'] for one in runs]):.1f}"),
+        "what differs": {name: words for name, (_, words) in named.items()},
+    }
+    return comparison_table(compare_settings(errors), **more)
 
 
 # -------------------------------------------------------------------------------------------- plots
@@ -1301,3 +1471,14 @@ def draw_and_read(classify):
     pad = drawing_pad(classify)
     pyplot.show()
     return pad
+
+
+def main(argv=None):
+    """Compare all runs that there are."""
+    parser = argparse.ArgumentParser("utils.py", description="Compare all runs in a folder.")
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "runs")
+    compare_runs(parser.parse_args(argv).folder)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -219,7 +219,7 @@ def test_a_sweep_tries_one_change_at_a_time_and_never_the_test_set(
     assert [row["verdict"] for row in rows] == verdicts
     assert (rows[0]["seconds"], rows[0]["weights"]) == (2, plain)
     assert visible_files(tmp_path) == {"sweep.csv", "sweep.png"}
-    assert "all with fewer errors    4.00 +- 1.58" in capsys.readouterr().out
+    assert "all with fewer errors   4.00 +- 1.58" in capsys.readouterr().out
 
 
 def test_guesses_are_asked_before_and_scored_after(small_mnist, tmp_path, monkeypatch, as_program):

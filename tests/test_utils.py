@@ -1,5 +1,6 @@
 """utils.py: how programs end, data that is right and wrong, files, the command line."""
 
+import errno
 import gzip
 import os
 import pickle
@@ -376,6 +377,16 @@ def test_a_file_keeps_its_old_content_until_the_new_one_is_whole(tmp_path):
     with utils.whole_file(path) as file:
         file.write(b"new")
     assert path.read_bytes() == b"new" and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_full_disk_says_which_file_was_to_be_written(tmp_path, monkeypatch, as_program):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    status, _, errors = as_program(lambda: utils.write_arrays(tmp_path / "a", {}), "mlp.py")
+    assert (status, errors) == (2, f"mlp.py: error: {tmp_path / 'a'}: No space left on device\n")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):

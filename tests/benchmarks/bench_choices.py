@@ -187,7 +187,7 @@ def compare(args, plan, path):
         name: {(row["tenth"], row["seed"]): float(row["misread"]) for row in rows}
         for name, rows in wanted.items()
     }
-    compared, lines = train_utils.compare_settings(errors), []
+    compared, lines = utils.compare_settings(errors), []
     for row in compared:
         mine = wanted[row["setting"]]
         change = f"{row['difference']:+.2f}" if row["difference"] != "" else ""
@@ -213,7 +213,7 @@ def compare(args, plan, path):
     if {row["code"] for rows in wanted.values() for row in rows} != {str(code_of(args.lesson))}:
         remarks.append(f"Some runs were made by other code than now; {path.name} marks them.")
     remarks = "\n".join(remarks)
-    text = train_utils.comparison_table(compared).rpartition("\n")[0]  # its remark is among ours
+    text = utils.comparison_table(compared).rpartition("\n")[0]  # its remark is among ours
     return f"{text}\n{remarks}\n", f"{tables.markdown(lines)}\n\n{remarks}\n"
 
 

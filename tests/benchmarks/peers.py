@@ -67,6 +67,49 @@ def pytorch_example(epochs, seed):
         yield (read == test_y).float().mean().item()
 
 
+def train_mnist_fast(epochs, seed):
+    """The last recipe of tuomaso/train_mnist_fast (8_Final), made to read 99 % after one epoch.
+
+    Two convolutions with pooling, two linear layers, 215,194 weights; Adam with rate 0.01, betas
+    0.7 and 0.9; PyTorch's OneCycleLR; batches of 256 of all 60,000 digits, always in the same
+    order; one epoch. Its author measured 99.04 +- 0.07 % with 30 seeds. float32.
+    """
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+
+    torch.manual_seed(seed)
+    train_x, train_y, test_x, test_y = (torch.as_tensor(a) for a in digits())
+    train_x, test_x = (((x - 0.1307) / 0.3081).view(-1, 1, 28, 28) for x in (train_x, test_x))
+    order = torch.randperm(len(train_x))  # the author's files hold the digits in one random order
+    batches = list(zip(train_x[order].split(256), train_y[order].long().split(256), strict=True))
+    model = nn.Sequential(
+        nn.Conv2d(1, 24, 5),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Conv2d(24, 32, 3),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32 * 5 * 5, 256),
+        nn.ReLU(),
+        nn.Linear(256, 10),
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, betas=(0.7, 0.9))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=0.01, total_steps=epochs * len(batches), cycle_momentum=False
+    )
+    for _ in range(epochs):
+        for x, y in batches:
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            schedule.step()
+        with torch.no_grad():
+            read = torch.cat([model(x).argmax(1) for x in test_x.split(2000)])
+        yield (read == test_y).float().mean().item()
+
+
 def keras_convnet(epochs, seed):
     """Keras' example: keras.io/examples/vision/mnist_convnet.
 
@@ -167,6 +210,7 @@ def nielsen_network(epochs, seed):
 
 PEERS = {  # function: the package it needs beyond requirements.txt, and the epochs of its recipe
     pytorch_example: ("torch", 14),
+    train_mnist_fast: ("torch", 1),
     keras_convnet: ("keras", 15),
     sklearn_mlp: ("scikit-learn", 200),
     nielsen_network: ("numpy", 60),

@@ -1,0 +1,159 @@
+"""Several runs side by side: --seeds, --name, `python utils.py`, and the paired comparison."""
+
+import json
+import math
+
+import neural_nets
+import train_utils
+import utils
+from tests.conftest import visible_files
+
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+ERRORS = {  # percent misread by seed
+    "baseline": {0: 2.0, 1: 3.0, 2: 4.0},
+    "better": {0: 1.0, 1: 1.9, 2: 3.1},  # changes -1, -1.1, -0.9: mean -1, sd 0.1
+    "noisy": {0: 3.0, 1: 3.0, 2: 6.0},  # changes 1, 0, 2: mean 1, sd 1
+    "short": {1: 3.5},  # one pair: no interval
+}
+
+
+def test_two_settings_are_compared_as_scipy_does():
+    two = {name: ERRORS[name] for name in ("baseline", "better")}
+    row = utils.compare_settings(two)[1]
+    values = [list(mine.values()) for mine in two.values()]
+    low, high = stats.ttest_rel(values[1], values[0]).confidence_interval()
+    assert row["difference"] == pytest.approx((low + high) / 2) == pytest.approx(-1)
+    assert row["interval"] == pytest.approx((high - low) / 2)
+    assert row["verdict"] == "fewer errors"
+    swapped = {"better": ERRORS["better"], "baseline": ERRORS["baseline"]}
+    assert utils.compare_settings(swapped)[1]["verdict"] == "more errors"
+
+
+def test_several_settings_are_compared_by_hand():
+    """By hand: without the means of setting and seed, (0, 11, -11) / 30 are left of baseline,
+    (0, 8, -8) / 30 of better, (0, -19, 19) / 30 of noisy: s^2 = 2 (121 + 64 + 361) / 900 / 4.
+    Student's t with 4 degrees of freedom, 5 % / 3 comparisons, on both sides: 3.961."""
+    reach = 3.961 * math.sqrt(2 / 3 * 2 * (121 + 64 + 361) / 900 / 4)
+    first, better, noisy, short = utils.compare_settings(ERRORS)
+    assert (first["misread"], first["sd"], first["seeds"]) == (3, 1, 3)
+    assert (first["difference"], first["interval"], first["verdict"]) == ("", "", "")
+    assert better["difference"] == pytest.approx(-1) and noisy["difference"] == 1
+    assert better["interval"] == noisy["interval"] == pytest.approx(reach, rel=1e-3)
+    assert (short["difference"], short["interval"]) == (0.5, "")
+    assert {row["verdict"] for row in (better, noisy, short)} == {"not told apart"}
+
+
+def test_a_network_that_failed_does_not_hide_the_others():
+    errors = {"baseline": {0: 2.0, 1: 3.0, 2: 4.0}, "better": {0: 1.0, 1: 1.9, 2: 3.1}}
+    failed = errors | {"failed": {0: 90.0, 1: 90.0, 2: 2.0}}
+    better, broken = utils.compare_settings(failed)[1:]
+    assert better["verdict"] == "fewer errors" and better["interval"] < 0.5
+    assert broken["verdict"] == "not told apart" and broken["interval"] > 100
+
+
+def test_the_table_says_what_was_found():
+    lines = utils.comparison_table(utils.compare_settings(ERRORS)).splitlines()
+    lines = [" ".join(line.split()) for line in lines]
+    assert lines[1] == "baseline 3.00 +- 1.00"
+    assert lines[2] == "better 2.00 +- 1.05 -1.00 +- 1.78 not told apart"
+    assert lines[4] == "short 3.50 +- 0.00 +0.50 not told apart"
+    assert lines[5] == "seeds: 3, paired; comparisons, which widen intervals: 3"
+
+
+# ------------------------------------------------------------------------ runs of a lesson
+
+
+def run(small_mnist, folder, *more):
+    few = ["--epochs", "2", "--limit", "200", "--hidden", "9", "--quiet", "--no-plots"]
+    where = ["--data-dir", small_mnist, "--output-dir", folder]
+    return neural_nets.main([str(word) for word in [*few, *where, *more]])
+
+
+def test_seeds_make_a_folder_each_and_a_line_of_mean_and_spread(small_mnist, tmp_path, as_program):
+    alone = run(small_mnist, tmp_path / "alone", "--seed", "4")
+    several = run(small_mnist, tmp_path, "--seed", "3", "--seeds", "2", "--name", "mine")
+    assert [metrics["seed"] for metrics in several] == [3, 4]
+    assert several[1]["test_loss"] == alone["test_loss"] != several[0]["test_loss"]
+    for seed, metrics in zip((3, 4), several, strict=True):
+        text = (tmp_path / "mine" / f"seed-{seed}" / "metrics.json").read_text()
+        assert json.loads(text) == json.loads(json.dumps(metrics))
+
+
+def test_seeds_say_mean_and_spread(capsys):
+    def main(argv):
+        accuracy = {"3": 0.9, "4": 0.8}[argv[-3]]  # the last words are --seed S --name NAME
+        return {"dev_accuracy": accuracy, "test_accuracy": [accuracy, accuracy - 0.1]}
+
+    parser = utils.argument_parser("tiny.py", "", epochs=1, batch_size=1, lr=1.0, momentum=0.0)
+    argv = ["--seed", "3", "--seeds", "2"]
+    assert len(utils.run_seeds(main, parser.parse_args(argv), argv)) == 2
+    assert capsys.readouterr().out.splitlines() == [
+        "2 seeds: 15.00 +- 7.07 % misread of dev",
+        "2 seeds: 20.00 +- 7.07 % misread of test",
+    ]
+
+
+def test_seeds_resume_what_was_begun_and_begin_the_rest(small_mnist, tmp_path):
+    whole = run(small_mnist, tmp_path / "whole", "--seeds", "2")
+    first = run(small_mnist, tmp_path, "--name", "seed-0")
+    files = (tmp_path / "seed-0" / "checkpoint.npz").stat().st_mtime_ns
+    resumed = run(small_mnist, tmp_path, "--seeds", "2", "--resume")
+    assert (tmp_path / "seed-0" / "checkpoint.npz").stat().st_mtime_ns == files
+    assert resumed[0]["seconds"] == first["seconds"]  # not trained again
+    assert [m["test_loss"] for m in resumed] == [m["test_loss"] for m in whole]
+
+
+def test_a_name_keeps_the_last_run(small_mnist, tmp_path):
+    run(small_mnist, tmp_path)
+    before = (tmp_path / "metrics.json").read_bytes()
+    run(small_mnist, tmp_path, "--name", "other", "--seed", "1")
+    assert (tmp_path / "metrics.json").read_bytes() == before
+    assert "metrics.json" in visible_files(tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", ["../other", "/tmp/other", "a/../../b"])
+def test_a_name_stays_in_the_folder(name, as_program):
+    status, _, errors = as_program(neural_nets.main, "neural_nets.py", "--name", name)
+    assert status == 2 and f"{name} is no name" in errors and errors.count("\n") == 1
+
+
+def test_all_runs_stand_in_a_table(small_mnist, tmp_path, capsys):
+    run(small_mnist, tmp_path, "--seeds", "2", "--name", "base")
+    run(small_mnist, tmp_path, "--seeds", "2", "--name", "slow", "--lr", "0.001")
+    run(small_mnist, tmp_path, "--name", "alone", "--limit", "100")  # other data
+    utils.main([str(tmp_path)])
+    out = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    tables = "\n".join(out).strip().split("\n\n")
+    assert len(tables) == 2 and all(text.startswith("neural_nets.py") for text in tables)
+    alone, pair = sorted(tables, key=len)
+    assert "alone" in alone and "seeds: " not in alone
+    header, base, slow, words = pair.splitlines()[1:]
+    assert header.endswith("verdict % of test weights seconds what differs")
+    assert base.startswith("base ") and "7,165" in base
+    assert slow.startswith("slow ") and slow.endswith("lr 0.001")
+    assert words == "seeds: 2, paired; comparisons, which widen intervals: 1"
+    errors = {
+        seed: 100 - 100 * json.loads(path.read_text())["dev_accuracy"]
+        for seed in (0, 1)
+        for path in [tmp_path / "slow" / f"seed-{seed}" / "metrics.json"]
+    }
+    assert f"{sum(errors.values()) / 2:.2f} +- {utils.spread(list(errors.values())):.2f}" in slow
+
+
+def test_a_folder_without_runs_says_so(tmp_path, as_program):
+    status, _, errors = as_program(lambda: utils.main([str(tmp_path)]), "utils.py")
+    assert status == 2 and f"there are no runs in {tmp_path}" in errors
+
+
+def test_layers_that_do_not_fit_are_named_with_what_reaches_them():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 20), nn.ReLU(), nn.Linear(30, 10))
+    with pytest.raises(utils.UserError) as error:
+        train_utils.try_out(model, torch.zeros(1, 1, 28, 28))
+    assert "Linear(in_features=30, out_features=10, bias=True) gets (N, 20)" in str(error.value)
+    assert not any(layer._forward_pre_hooks for layer in model.modules())
+    model[3] = nn.Linear(20, 10)
+    assert train_utils.try_out(model, torch.zeros(2, 1, 28, 28)).shape == (2, 10)
