@@ -89,7 +89,7 @@ PART_1 = [
             ('f"b{i}"', 'f"b{i - 1}"'),
         ),
         (
-            "the shape of W is the wrong way round: (n_(i-1), n_i)",
+            "the shape of W is the wrong way round: (m_(i-1), m_i)",
             ("(n_in, n_out))", "(n_out, n_in))"),
         ),
     ),
@@ -839,8 +839,8 @@ LOOPS = [
         (
             "a new optimizer in every epoch forgets the momentum",
             (
-                "        # train() and eval()",
-                "        optimizer.state.clear()\n        # train() and eval()",
+                "        train = run_epoch(",
+                "        optimizer.state.clear()\n        train = run_epoch(",
             ),
         ),
     ),
@@ -1004,7 +1004,10 @@ ONE_DIGIT = [
         "nnet_cnn.build_model",
         (
             "the empty image changes the averages of batch normalisation",
-            ("layers.eval()(", "layers.train()("),
+            (
+                "train_utils.try_out(layers, torch.zeros(1, 1, 28, 28))",
+                "layers(torch.zeros(1, 1, 28, 28))",
+            ),
         ),
         ("the model is left in eval mode", ("return model.train()", "return model.eval()")),
         ("width is left out", ("DESIGNS[design](width)", "DESIGNS[design](1.0)")),

@@ -109,7 +109,7 @@ PART_2 = [
         "And which arrays does backward() need later: what each layer was given, or what it "
         "gave?",
         "There are len(params) // 2 layers. For i = 1, 2, ...: keep A in the cache; Z = A @ "
-        "W_i + b_i (N, n_i); A = relu(Z), but A = Z in the last layer. Call the function "
+        "W_i + b_i (N, m_i); A = relu(Z), but A = Z in the last layer. Call the function "
         "that you were given as `relu`. Return the last A and the cache [A_0, ..., "
         "A_(L-1)]; A_0 are the images.",
     ),
@@ -201,7 +201,7 @@ PART_3 = [
         "backward() stops at dZ_1, because images have no weights of their own to move. "
         "What would its next line be? Do the images go through a ReLU?",
         "dA = dlogits; for i = L, ..., 1: dA = dA @ W_i.T, and if i > 1: dA = dA * "
-        "relu'(A_(i-1)). The result is (N, n_0), one number for each pixel.",
+        "relu'(A_(i-1)). The result is (N, m_0), one number for each pixel.",
     ),
     one(
         "adversarial_step",
@@ -387,10 +387,10 @@ MODELS = [
         "How many numbers come out of the designs' layers, for any design and width? You "
         "need not compute it: send an empty image through. What may this image not change? "
         "In which mode must the finished model be?",
-        "layers = nn.Sequential(*DESIGNS[design](width), train_utils.Flatten()); with "
-        "torch.no_grad(): features = layers.eval()(torch.zeros(1, 1, 28, 28)).shape[1]; the "
-        "model is nn.Sequential(*layers, nn.Linear(features, 10)). Return it "
-        ".train().to(memory_format=torch.channels_last).",
+        "layers = nn.Sequential(*DESIGNS[design](width), train_utils.Flatten()); features = "
+        "train_utils.try_out(layers, torch.zeros(1, 1, 28, 28)).shape[1] (in eval mode and "
+        "without gradients); the model is nn.Sequential(*layers, nn.Linear(features, 10)). "
+        "Return it .train().to(memory_format=torch.channels_last).",
     ),
     one(
         "compose",
