@@ -11,6 +11,7 @@ python tests/exercises.py judge FILE              your own tests against right a
 
 import argparse
 import ast
+import os
 import sys
 import textwrap
 from pathlib import Path
@@ -19,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.practice import clinic, judging, source, verdicts  # noqa: E402
 from tests.practice.source import UserError  # noqa: E402
-from tests.practice.steps import STEPS, question_about  # noqa: E402
+from tests.practice.steps import STEPS, UNKNOWN, question_about  # noqa: E402
 
 CLOSING = """All steps are done. What next?
 - Train yours: python {folder}/neural_nets.py, then the other lessons there.
@@ -183,7 +184,8 @@ def say_hints(found, count):
     hints = [step.question, step.formula, source.place_of(step)][:count]
     if isinstance(finding, verdicts.Finding):
         words = finding.mistake.words if finding.mistake else ""
-        hints.insert(0, question_about(words))
+        known = question_about(words)
+        hints = [known, *hints] if known else [*hints, UNKNOWN]
     print(f"\n{step.name}, hint {min(count, 3)} of 3")
     for hint in hints:
         print(textwrap.fill(hint, 96, initial_indent="- ", subsequent_indent="  "))
@@ -229,6 +231,9 @@ if __name__ == "__main__":
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # as in `exercises.py check DIR | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(141)
     except UserError as error:
         words = str(error)
     except OSError as error:

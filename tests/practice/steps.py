@@ -4,6 +4,7 @@ The first hint is a question that leads on, the second the formula or the shape 
 written for somebody who knows Python and what a derivative is, and nothing of machine learning.
 """
 
+import re
 from typing import NamedTuple
 
 
@@ -429,60 +430,156 @@ STEPS = [*PART_1, *PART_2, *PART_3, *LOOPS, *MODELS]
 
 # ------------------------------------------------------------------------------ after a mistake
 
-# What to ask somebody whose mistake is known: by words in its name; the first that fits is asked.
+# What to ask somebody whose mistake is known. A pattern is looked for in the mistake's words; the
+# first that is found counts.
 QUESTIONS = {
-    "zero_grad": (
-        "What does w.grad hold when backward() begins to add to it, and when step() reads it?"
+    "whole array at once": "What does x > 0 give for an array? Try it: np.array([1.0, -2.0]) > 0.",
+    "must give 0|leaks|min where max|no upper limit": (
+        "Which is larger, 0 or -3? 0 or 0.5? 0 or 1000?"
     ),
-    "step() is missing": "Which line changes the weights?",
-    "no weight moves": (
-        "Which line changes the weights, and by what? Print one weight before and after."
+    "it is 1 at x = 0": "At 0 both slopes would do; which one does the docstring choose?",
+    "it is 1 everywhere|1 for a negative": "Where is max(0, x) flat, and where is it steep?",
+    "derivative is": "Draw f(x) = x. How steep is it at x = 5, and at x = -2?",
+    "x is flat": "Print the shapes of x and of W x. Which of them is a column, (something, 1)?",
+    "names begin": "Which name has the first layer's matrix in the docstring?",
+    "the cache": "Layer i: what did it get, and what did it give? Which of them does dW_i need?",
+    "keepdims": "Print the shapes: (N, 10) and what? Which row does each number belong to then?",
+    "@ is|is a product of matrices": (
+        "Try * and @ on two small arrays. Which is the product of matrices?"
     ),
-    "backward() is missing": "Print the .grad of one weight: who fills it in?",
-    "softmax": (
+    "moves before": "In which order do your lines run? Which V made this prediction?",
+    "zero_grad": "What is in w.grad when backward() begins to add to it, and when step() reads it?",
+    r"step\(\) is missing|no weight moves": (
+        "Which line changes the weights, and by what? Print one before and after."
+    ),
+    r"backward\(\) is missing": "Print the .grad of one weight: who fills it in?",
+    "softmax (at|before|goes|comes)|a softmax": (
         "Which turns logits into probabilities: the model, or the cross-entropy? Once is enough."
     ),
-    "sigmoid": "May a logit be 5, or -5? What range has yours?",
+    "sigmoid": "May the result be 5, or -5? What range has yours?",
     "eval mode": "Which layers do something else in eval mode? So which mode is for learning?",
-    "training mode": (
-        "Which layers do something else in training mode? Who chooses the mode, and when?"
+    "training mode|model.training": (
+        "Who chooses the mode, and how does a function learn which one it is?"
     ),
-    "climbs": (
-        "Where the slope is positive, the loss grows with the weight. Which way must the weight go?"
+    "climbs": "Where the slope is positive, the loss grows with the weight. Which way must it go?",
+    r"\bsign\b": (
+        "Take one example with simple numbers. Should the result be above or below 0, and why?"
     ),
-    "sign": "Take one example with simple numbers. Should the result be above or below 0, and why?",
-    "before dh": "In which order do your lines run? Which V made this prediction?",
     "no activation": "What are two products of matrices in a row, with nothing between them?",
-    "slope of ReLU": (
-        "If a unit gives 0, and goes on giving 0 when its sum moves a little: what is its share "
-        "in the error?"
+    "slope of ReLU": "If a sum z is far below 0, and moves a little: what changes behind its ReLU?",
+    "sqrt|a hundredth": (
+        "How large is a sum of n random numbers of size 1? What makes it size 1 again?"
     ),
-    "ReLU": "What shall ReLU be applied to, and what not? Look at the formulas line by line.",
-    "x1": "Put x1 = 2 and x2 = 3 in by hand. Which number meets which weight?",
-    "db": "If a bias grows by e, by how much does its z grow, and in how many examples?",
+    (
+        "ReLU (at the end|is left out|in any layer|of its own)|"
+        "has a ReLU|no ReLU|the ReLU;|after the ReLU"
+    ): ("What shall ReLU be applied to, and what not? Look at the formulas line by line."),
+    r"\bx1\b": "Put x1 = 2 and x2 = 3 in by hand. Which number meets which weight?",
+    r"\bdb\b": "If a bias grows by e, by how much does its z grow, and in how many examples?",
     "dtype": "Which type did the caller ask for? Print the type of what you return.",
-    "biases": "What is z if all inputs are 0? And what makes it move?",
-    "transpose": "Write the two shapes next to each other. Which product fits?",
-    "axis": "Which axis counts examples, and which one classes or units? Print the shapes.",
-    "divided by": (
+    "biases (are|begin)": "What is z if all inputs are 0?",
+    "never moves?|replaced by its step": (
+        "Print it before and after the step. By how much should it have moved?"
+    ),
+    r"transposed|wrong way round: \(|is a row": (
+        "Write the two shapes next to each other. Which product fits?"
+    ),
+    r"\baxis\b": "Which axis counts examples, and which one classes or units? Print the shapes.",
+    "divided by (N|the number)": (
         "Is the loss a sum over the examples, or a mean? What does that make of its gradient?"
     ),
-    "mean": "Is it to be a sum or a mean, and over what? Count by hand with batches of 3, 3 and 1.",
-    "sum": "Is it to be a sum or a mean, and over what? Count by hand with batches of 3, 3 and 1.",
-    "share": "How many are right if 3 of 4 are right? Which number between 0 and 1 says so?",
-    "percent": "Which number between 0 and 1 says that all are right?",
-    "labels": "Write one image's number beside its label's. Do they stay together in every batch?",
-    "batch": "Go through 7 examples in batches of 3 by hand. Where does each one begin and end?",
+    "a mean:|their (sum|mean)|the mean|the sum ": (
+        "Is it to be a sum or a mean, and over what? Count by hand with batches of 3, 3 and 1."
+    ),
+    "percent|it counts|as a share|share of mistakes|only if all": (
+        "If 3 of 4 are right, which number between 0 and 1 says so?"
+    ),
+    "labels (are not those|lag|are those)": (
+        "Write an image's number beside its label's. Do they stay together?"
+    ),
+    "last( full)? batch|batches overlap|first batch": (
+        "Go through 7 examples in batches of 3 by hand. Where does each begin and end?"
+    ),
     "written into it": (
         "What if somebody asks for another value? Where does the function learn of it?"
     ),
-    "is left out": "Go through the formula term by term. Which line of yours is each term?",
-    "gradient": (
-        "Each gradient has the shape of what it belongs to. Print both shapes, then both values."
+    "slope of 1/2": "What is the slope of 1/2 (o - y)^2 with respect to o? Use the chain rule.",
+    "in place of": "What is the error if the prediction is right? What does your line give then?",
+    "too few|points once|one epoch": (
+        "How often is each example seen if there are three epochs? Count."
     ),
-    "rate": "How long should a step be if the learning rate is 0?",
+    "whole number$|rounds": "What is the prediction if o is 9.7?",
+    "weights begin": (
+        "If two units begin equal, and get equal gradients: when will they ever differ?"
+    ),
+    "all positive": (
+        "Do the terms of a sum cancel if all weights are positive? How large is it then?"
+    ),
+    "smallest logit": "Which class does the network find the most probable?",
+    "overflows": "What is np.exp(1000)?",
+    "log p|without the logarithm": (
+        "Put p = 0.5 in. What is p, and what is log p? Which does the formula name?"
+    ),
+    r"p \+ t|p - t, not p": (
+        "The right class has p = 0.2. Shall its logit grow or shrink? Which sign does that?"
+    ),
+    "whole columns": "How many numbers does dlogits[rows, labels] name? And dlogits[:, labels]?",
+    "rate$|learning_rate|learning rate": (
+        "How long should a step be if the rate is 0? And at twice the rate?"
+    ),
+    "put back": "Print the array before and after.",
+    "second (point|loss)|one-sided": (
+        "Write w's value beside each line. At which two points is the loss taken?"
+    ),
+    "only the (last|first) layer|is trained": (
+        "Print all weights before and after a step. Which ones have moved?"
+    ),
+    "shuffled|same order": (
+        "In which order do the digits come in the first epoch, and in the second?"
+    ),
+    "dev is|dev data|dev's": (
+        "Which digits does the network learn from, and which ones only judge it?"
+    ),
+    "it rises|it begins at|straight line|whole cosine|does not fall|jumps|never reaches|pi is": (
+        "Put progress = 0, 0.3, 0.5 and 1 in, and draw what you get."
+    ),
+    "velocity|momentum is missing": (
+        "With gradients of 1 and momentum 0.5: what is v after one step, two, three?"
+    ),
+    "head|other digit|first digit": (
+        "Which row of the labels, and which number of the report, is which digit's?"
+    ),
+    "one row of|a column;|last two axes|numbers change": (
+        "Print what comes out for two examples of 2 x 2: 1 2 3 4 and 5 6 7 8."
+    ),
+    "not flattened": "What shape has a batch of images, and what shape does nn.Linear want?",
+    "float(32|64)": "Print the dtype. Which one does the docstring name?",
+    "the filter|first filter": (
+        "Take one channel of 3 x 3 and a filter of 2 x 2. Work out all four numbers by hand."
+    ),
+    "channel": "Take two channels of 3 x 3 and a filter of 2 x 2. Work out one number by hand.",
+    "[Pp]ooling|padding|stage is|stride|kernel|options|width": (
+        "Print the shape behind each layer: what should it be, and what is it?"
+    ),
+    "lower digit|shared rows|two digits": (
+        "Draw the sheet of 42 rows. What stands in rows 0 to 13, 14 to 27, 28 to 41?"
+    ),
+    "downhill|plain digits": (
+        "Measure the loss before and after the adversarial step. Which way should it go?"
+    ),
+    "length": "Print np.linalg.norm of one image's step. What should it be?",
+    "plain list": "Print len(list(model.parameters())). How many should there be?",
+    "cuts the trunk off": "Print features.requires_grad. What should it be while the model learns?",
+    "at the image|lower third": (
+        "Change one pixel in each third of the image. Which answers change?"
+    ),
+    "batch normalisation": (
+        "Print the model for batch_norm=True, and for False. What should differ?"
+    ),
+    "left out|leaves out|is missing": (
+        "Go through the docstring and the formula term by term. Which of your lines is each?"
+    ),
 }
-
 
 UNKNOWN = (
     "Take the smallest case you can think of, and work it through by hand. At which line do your "
@@ -492,4 +589,4 @@ UNKNOWN = (
 
 def question_about(words):
     """Return a question for somebody who made the mistake of these words; "" if it is unknown."""
-    return next((question for key, question in QUESTIONS.items() if key in words), UNKNOWN)
+    return next((asked for key, asked in QUESTIONS.items() if re.search(key, words)), "")

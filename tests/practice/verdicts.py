@@ -109,7 +109,7 @@ def leaves(value, label=""):
     elif isinstance(value, list):
         yield f"the length of {label}", len(value)
         for place, one in enumerate(value):
-            yield from leaves(one, f"{label}[{place}]" if len(value) > 1 else label)
+            yield from leaves(one, f"{label}, number {place + 1}" if len(value) > 1 else label)
     else:
         yield label, value
 
