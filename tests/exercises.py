@@ -24,8 +24,8 @@ from tests.practice.steps import STEPS, UNKNOWN, question_about  # noqa: E402
 
 CLOSING = """All steps are done. What next?
 - Train yours: python {folder}/neural_nets.py, then the other lessons there.
-- Read curves and find other people's mistakes: python tests/exercises.py clinic
-- Write tests that find them: python tests/exercises.py judge"""
+- Find other people's mistakes: python tests/exercises.py clinic patient
+- Write tests that find them: python tests/exercises.py judge test_mine.py"""
 
 
 # ------------------------------------------------------------------------------ start

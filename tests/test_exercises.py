@@ -355,7 +355,7 @@ def test_every_case_trains_and_its_repair_is_right(step, tmp_path, worker):
     numbers = [n for n, mistake in enumerate(cases.CASES, 1) if mistake.step == step.name]
     for number in numbers:
         text = clinic.assembled(step, cases.wrong_text(number), number)
-        clinic.curve_of(step, text, tmp_path / step.file)
+        assert clinic.curve_of(step, text, tmp_path / step.file, worker) is not None
         mended = clinic.assembled(step, source.our_text(step.file), number)
         for other in STEPS:
             if other.file == step.file and not source.missing(mended, other):

@@ -79,7 +79,8 @@ def open_case(folder, number):
     folder.mkdir(parents=True, exist_ok=True)
     text = assembled(step, wrong_text(number), number)
     right = assembled(step, source.our_text(step.file), number)
-    curves = [curve_of(step, one, path) for one in (text, right)]
+    with verdicts.Worker(seconds=120) as worker:
+        curves = [curve_of(step, one, path, worker) for one in (text, right)]
     draw(picture, curves)
     path.write_text(text, encoding="utf-8")
     print(f"case {number} of {len(CASES)}: one mistake is in {path}")
@@ -89,10 +90,9 @@ def open_case(folder, number):
     return 0
 
 
-def curve_of(step, text, path):
-    """Return the curve of a case, trained in a process of its own."""
-    with verdicts.Worker(seconds=120) as worker:
-        answer = worker.ask({"file": step.file, "curve": True, "text": text, "path": str(path)})
+def curve_of(step, text, path, worker):
+    """Return the curve of a case, trained in the worker's process."""
+    answer = worker.ask({"file": step.file, "curve": True, "text": text, "path": str(path)})
     if answer["error"]:
         raise UserError(f"the case cannot be trained: {answer['error']['words']}")
     return answer["notes"][0][1]

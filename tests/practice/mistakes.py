@@ -316,6 +316,13 @@ PART_2 = [
     *of(
         "log_softmax",
         (
+            "log of p is -inf where p is too small for the computer; take log S off instead",
+            (
+                "shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))",
+                "np.log(np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True))",
+            ),
+        ),
+        (
             "the largest logit is not taken off, so exp overflows",
             ("logits - logits.max(axis=1, keepdims=True)", "logits"),
         ),

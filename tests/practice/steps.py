@@ -517,6 +517,7 @@ QUESTIONS = {
     ),
     "smallest logit": "Which class does the network find the most probable?",
     "overflows": "What is np.exp(1000)?",
+    "too small": "What is np.log(np.exp(-1000))? And what should it be?",
     "log p|without the logarithm": (
         "Put p = 0.5 in. What is p, and what is log p? Which does the formula name?"
     ),
