@@ -38,8 +38,11 @@ def assembled(step, text, number):
     tree, lines = ast.parse(text), text.splitlines(keepends=True)
     pieces, before = [], tree.body[0].end_lineno
     for node in tree.body[1:]:
-        if set(names) & source.names_in(node):  # with the comments above it
-            pieces.append("".join(lines[before : node.end_lineno]).strip("\n"))
+        if set(names) & source.names_in(node):
+            # With the comments above it; those above the first function tell of part 1.
+            bare = names[0] in source.names_in(node) and "NeuralNetwork" not in names
+            start = source.first_line(node) - 1 if bare else before
+            pieces.append("".join(lines[start : node.end_lineno]).strip("\n"))
         before = node.end_lineno
     body = "\n\n\n".join(pieces) + "\n\n" + ending + MAIN
     top = f'"""{FIRST_LINE.format(number=number)}\n{ADVICE}"""\n{source.path_lines()}'
