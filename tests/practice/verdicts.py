@@ -46,7 +46,8 @@ class Worker:
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
         self.lines = queue.Queue()
-        threading.Thread(target=read_lines, args=(self.process.stdout, self.lines)).start()
+        parts = self.process.stdout, self.lines
+        threading.Thread(target=read_lines, args=parts, daemon=True).start()
         self.hear(START)
 
     def stop(self):

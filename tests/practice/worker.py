@@ -26,10 +26,10 @@ LONGEST = 400  # numbers of one array that are handed back
 
 
 def main():
-    answers = cut_off()
+    requests, answers = cut_off()
     limit_memory()
     say(answers, {"ready": True})
-    for line in sys.stdin.buffer:
+    for line in requests:
         request = json.loads(line)
         prepare(request["file"])
         say(answers, {"ready": True})
@@ -37,12 +37,12 @@ def main():
 
 
 def cut_off():
-    """Send what is printed nowhere; return a stream to the parent."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    with open(os.devnull, "r+b") as nothing:  # noqa: PTH123 - os.devnull is no path of pathlib's
-        os.dup2(nothing.fileno(), 1)
-        os.dup2(nothing.fileno(), 2)
-    return answers
+    """Send what is printed nowhere, let input() end; return the streams from and to the parent."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "w", encoding="utf-8")
+    with open(os.devnull, "r+b") as nothing:
+        for stream in (0, 1, 2):
+            os.dup2(nothing.fileno(), stream)
+    return requests, answers
 
 
 def say(stream, message):
@@ -91,7 +91,8 @@ def answer(request):
 
 
 def one_line(text):
-    return " ".join(text.split())[:200]
+    """Return a text without what would take a second line, or reach a terminal's controls."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
 
 
 def line_of(error, path):
