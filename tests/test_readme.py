@@ -45,7 +45,7 @@ def test_the_readme_is_short():
 def desk(small_mnist, mnist, tmp_path_factory):
     """A folder with the pictures that the README reads, and trained networks in runs/."""
     folder = tmp_path_factory.mktemp("desk")
-    for name in ("seven.jpg", "three.png", "C:\\scans\\seven.png"):  # the last one is for Windows
+    for name in ("seven.jpg", "three.png"):
         Image.fromarray(255 - mnist[0][0][1]).resize((112, 112)).save(folder / name)
     plate = utils_multiMNIST.get_data(small_mnist, True)[2][0, 0]
     Image.fromarray((255 - 255 * plate).astype(np.uint8)).resize((112, 168)).save(
@@ -60,7 +60,7 @@ def desk(small_mnist, mnist, tmp_path_factory):
 
 def run(command, folder, small_mnist, script_folder=ROOT):
     """Run a command of the README on few digits; return what it printed."""
-    words = shlex.split(command.replace("\\", "\\\\"))[1:]  # a backslash is part of a Windows path
+    words = shlex.split(command)[1:]
     script = words[0].removesuffix(".py")
     small = [] if "--output-dir" in words else ["--output-dir", str(folder / "runs" / script)]
     if "--predict" not in words:
