@@ -748,9 +748,9 @@ def history_row(epoch, train, dev, lr, seconds):
         for what, value in zip(("loss", "accuracy"), figures, strict=True):
             if isinstance(value, tuple):
                 for head, one in zip(("upper", "lower"), value, strict=True):
-                    row[f"{part}_{what}_{head}"] = one
+                    row[f"{part}_{what}_{head}"] = float(one)
             else:
-                row[f"{part}_{what}"] = value
+                row[f"{part}_{what}"] = float(value)  # also of NumPy's numbers, for JSON
     return row | {"lr": lr, "seconds": seconds}
 
 
