@@ -29,7 +29,7 @@ STATE = edited(
     ),
     (
         "predict_uses_the_weights_of_the_start",
-        "remembers",
+        "that a network starts with",
         (INIT, INIT + "        self.start = self.input_to_hidden_weights.copy()\n"),
         (
             PREDICT,
@@ -55,7 +55,7 @@ STATE = edited(
     ),
     (
         "points_used_up",
-        "training_points",
+        "train gets the points",
         (
             "            for (x1, x2), y in self.training_points:\n                self.train(x1, x2, y)\n",
             "            for k, ((x1, x2), y) in enumerate(self.training_points):\n                self.train(x1, x2, y)\n                self.training_points[k] = ((x1 / 10, x2 / 10), y)\n",
@@ -421,7 +421,7 @@ TRAINING = edited(
     (
         "last_layer_only",
         "",
-        ("torch.optim.SGD(model.parameters()", "torch.optim.SGD(list(model.parameters())[-2:]"),
+        ("torch.optim.SGD(model.parameters()", "torch.optim.SGD(list(model.parameters())[-1:]"),
     ),
     (
         "trains_backwards_labels",
