@@ -75,10 +75,11 @@ def check_run(player):
 
 def check_settings(events):
     for event in events:
-        if event["by"] == "train_model":
-            check(event["lr"] != 0, "rate_zero", "train_model gets lr=0")
-            check(event["lr"] > 0, "rate_negative", f"train_model gets lr={show(event['lr'])}")
-            check(event["n_epochs"] > 0, "no_epochs", name=event["n_epochs"])
+        if event["by"] != "train_model":
+            continue
+        check(event["lr"] != 0, "rate_zero", "train_model gets lr=0")
+        check(event["lr"] > 0, "rate_negative", f"train_model gets lr={show(event['lr'])}")
+        check(event["n_epochs"] > 0, "no_epochs", name=event["n_epochs"])
 
 
 def check_pictures(player, heads):
@@ -89,15 +90,15 @@ def check_pictures(player, heads):
     if not any(event["training"] for event in events):
         raise error_of(player, found) or Mistake("main_nothing")
     train_count, test_count = sizes(found, heads)
-    check_split(found, events, train_count)
     if not found["own_options"]:  # it changes its pictures, and has tests of its own for them
         for event in shown:
             check_turn(event, train_count, heads)
+    check_split(events, train_count)
+    if not found["own_options"]:
         check_sets_alike(shown, train_count)
     readable = [event for event in shown if (event["shown"] >= 0).mean() > 0.5]
-    if not any(event["training"] for event in readable):
-        if not found["own_options"]:
-            player.remark("its pictures are changed so much that the split could not be checked")
+    if not any(event["training"] for event in readable) and not found["own_options"]:
+        player.remark("its pictures are changed so much that the split could not be checked")
     for event in readable:
         check_labels(event, train_count, heads)
     if not found["cut"] and not error_of(player, found):
@@ -115,7 +116,7 @@ def kind_of(event, train_count):
     return "test" if (known >= train_count).mean() > 0.5 else "train"
 
 
-def check_split(found, events, train_count):
+def check_split(events, train_count):
     """No test picture is trained on, and dev pictures are not among those trained on."""
     for event in events:
         empty = (
@@ -163,7 +164,7 @@ def check_amounts(events, train_count, test_count):
     on_dev = len(np.unique(np.concatenate(dev))) if dev else 0
     text = f"{count} pictures train, {on_dev} choose"
     if not unreadable:
-        check(count > FEW * train_count or on_dev <= count, "split_turned", text)
+        check(count > FEW * train_count or on_dev < 0.5 * train_count, "split_turned", text)
         text = f"{count} of the {train_count} pictures"
         check(count > FEW * train_count, "few_trained", text)
     tested = [e["shown"] for e in events if not e["training"] and kind_of(e, train_count) == "test"]
@@ -198,7 +199,7 @@ def scrambled_sets():
 
 
 def check_sets_alike(shown, train_count):
-    """All sets lie the same way and have the same grey values; augmentation is free to move some."""
+    """All sets lie the same way and have the same grey values; augmentation may move some."""
     sets = {}
     for event in shown:
         kind = kind_of(event, train_count)

@@ -35,7 +35,7 @@ def test_main(player):
 
 @pytest.mark.points(2)
 def test_pictures(player):
-    """each set does its own work: no dev or test picture trains, each head gets its digit's labels"""
+    """dev and test pictures stay out of the training, each head gets its digit's labels"""
     scripts.check_pictures(player, heads=2)
 
 

@@ -27,7 +27,7 @@ def test_gradients(player):
 
 @pytest.mark.points(2)
 def test_pictures(player):
-    """each set does its own work: dev and test stay out of the training, labels fit their pictures"""
+    """dev and test stay out of the training, each picture keeps its label"""
     scripts.check_pictures(player, heads=1)
 
 

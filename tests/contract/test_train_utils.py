@@ -247,7 +247,7 @@ def train(player, heads, data, dev, judge, **settings):
 
 
 def epochs_made(diary, count, asked):
-    """The epochs that train_model made; the course's first handout makes ten, whatever it is told."""
+    """The epochs that train_model is to make; the course's first handout always makes ten."""
     steps = sum(mode and 0 <= which < count for mode, which, _ in diary)
     return 10 if steps == 10 * count else asked
 
@@ -289,7 +289,7 @@ def test_train_model_optimizer(player):
             {"lr": 0.05, "momentum": 0.9, "nesterov": True},
         ):
 
-            def judge(found, chosen=chosen):
+            def judge(found, heads=heads, data=data, dev=dev, chosen=chosen):
                 made = epochs_made(found["diary"], 2, 3)
                 return epochs.optimizer_mistake(heads, data, dev, made, chosen, found["weights"])
 
@@ -302,7 +302,7 @@ def test_train_model_answer(player):
     for heads in offered(player)[:1]:
         data, dev = epochs.examples(heads, 5)[:2], epochs.examples(heads, 5)[2:]
 
-        def judge(found):
+        def judge(found, data=data, dev=dev, heads=heads):
             if found["answer"]["type"] == "NoneType":  # the course's first version returned nothing
                 player.remark(
                     "train_model returns nothing; the accuracy on the dev data would be of use"

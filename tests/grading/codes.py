@@ -33,7 +33,7 @@ def places(shape):
 
 
 def bits_of(numbers):
-    """(N, bits) of 0 and 1: the number, mixed so that each bit is 1 in half of them, and a check."""
+    """(N, bits) of 0 and 1: the number, mixed so that half of each bit are 1, and a check."""
     mixed = (numbers.astype(np.int64) * 40503 + 12345) % 2**NUMBER_BITS
     check = (mixed * 2654435761 >> 11) % 2**CHECK_BITS
     whole = mixed | check << NUMBER_BITS
@@ -90,7 +90,7 @@ def read(x, shape):
             best = good, numbers, turn
         if good > 0.5:
             break
-    return best[1:] if best[0] > 0.5 else (best[1], "unreadable")
+    return best[1:] if best[0] > 0.5 else (np.full(len(x), -1), "unreadable")
 
 
 def read_straight(x, shape):

@@ -1,4 +1,4 @@
-"""What keeps a submission's process from harming others: limits, and namespaces where Linux lets us.
+"""What keeps a submission from harming others: limits, and namespaces where Linux allows them.
 
 Everything in here may fail without a word: what a system does not allow is not there.
 """

@@ -8,7 +8,7 @@ import contextlib
 import io
 
 from tests.grading import stage
-from tests.grading.readers import reader, set_weights, weights
+from tests.grading.readers import reader, weights
 from tests.grading.stage import as_without_gpu
 
 import numpy as np
@@ -35,7 +35,7 @@ def doing(what):
 
 
 def handed(value):
-    """{"numbers": all numbers in order, "size": shape, "type": name}; no numbers for other things."""
+    """{"numbers": all in order, "size": shape, "type": name}; no numbers of other things."""
     answer = {"type": type(value).__name__, "size": size(value)}
     flat, waiting = [], [plain(value)]
     while waiting:

@@ -42,6 +42,7 @@ known = []  # models, by their number in the events
 state = {"started": None, "inside": False, "heads": 1, "own training": False, "zeroed": True}
 state |= {"squashed": "", "no zero_grad": 0, "own options": False, "performed": None, "cut": False}
 firsts = {}  # number of a model: its weights before its first training
+moved = {}  # number of a model: did its weights change by a training?
 snapshots = []  # weights after some training
 numbers_read = {}  # id of a batch's x: (x, numbers, turn)
 waiting = []  # (event, batch's place in it, outputs) that still wait for their labels
@@ -208,7 +209,7 @@ def train_model(
 
 
 def note(by, model, training):
-    """A new event: who (run_epoch, train_model, dev, own), which model, training?, what it shows."""
+    """A new event: by run_epoch, train_model, dev or own; which model; training or not."""
     if not any(model is other for other in known):
         known.append(model)
     number = next(k for k, other in enumerate(known) if other is model)
@@ -241,7 +242,12 @@ def is_made(parameter):
 
 
 def keep(model):
+    """Notes the weights after some training of a model, and whether they have moved by it."""
     snapshots.append(vector(model))
+    number = next(k for k, other in enumerate(known) if other is model)
+    first = firsts.get(number, snapshots[-1])
+    same = first.shape == snapshots[-1].shape and torch.equal(first, snapshots[-1])
+    moved[number] = moved.get(number, False) or not same
     del snapshots[:-MOST_SNAPSHOTS]
 
 
@@ -284,12 +290,13 @@ def watch():
 
     def before(module, inputs):
         depth.append(module)
-        if state["started"] and not state["inside"] and len(depth) == 1:
-            if time.monotonic() - state["started"] > LONG_ENOUGH:
-                raise LongEnough
-            x = inputs[0] if inputs else None
-            if not state["inside"] and isinstance(x, torch.Tensor) and x.dim() >= 2:
-                shown(module, x)
+        if not state["started"] or state["inside"] or len(depth) > 1:
+            return
+        if time.monotonic() - state["started"] > LONG_ENOUGH:
+            raise LongEnough
+        x = inputs[0] if inputs else None
+        if isinstance(x, torch.Tensor) and x.dim() >= 2:
+            shown(module, x)
 
     def after(module, inputs, outputs):
         while depth and depth.pop() is not module:
@@ -311,9 +318,9 @@ def watch():
                     row[head] = target
                     known_output = True
         operation = type(getattr(output, "grad_fn", None)).__name__
-        if not state["inside"] and not known_output and events:
-            if operation.startswith(("SoftmaxBackward", "SigmoidBackward")):
-                state["squashed"] = operation.split("Backward")[0].lower()
+        squashed = operation.startswith(("SoftmaxBackward", "SigmoidBackward"))
+        if squashed and events and not (state["inside"] or known_output):
+            state["squashed"] = operation.split("Backward")[0].lower()
         return right_loss(output, target, *arguments, **settings)
 
     hooks.register_module_forward_pre_hook(before)
@@ -334,7 +341,7 @@ def shown(module, x):
     last = events[-1] if events else None
     same = last and last["by"] == "own" and known[last["model"]] is module
     if not (same and last["mode"] == (module.training, torch.is_grad_enabled())):
-        if last and last["by"] == "own" and last["stepped"]:
+        if last and last["by"] == "own" and last["training"]:
             keep(known[last["model"]])
         last = note("own", module, training)
         last["mode"] = (module.training, torch.is_grad_enabled())
@@ -394,19 +401,15 @@ def perform(module):
             state["cut"] = True
         except (Exception, SystemExit) as problem:
             error = problem
-        if events and events[-1]["by"] == "own" and events[-1]["stepped"]:
+        if events and events[-1]["by"] == "own" and events[-1]["training"]:
             keep(known[events[-1]["model"]])
         state["started"] = None
-        moved = [
-            len(first) == 0 or not torch.equal(first, vector(known[number]))
-            for number, first in firsts.items()
-        ]
         modes = [any(isinstance(layer, FICKLE) for layer in model.modules()) for model in known]
         state["performed"] = {
             "error": describe(error) if error is not None else "",
             "has_main": state["has main"],
             "events": [plain_event(event) for event in events],
-            "moved": dict(zip(firsts, moved, strict=True)),
+            "moved": moved,
             "fickle": modes,
             "cut": state["cut"],
             "own_options": state["own options"],
@@ -437,7 +440,7 @@ def plain_event(event):
 
 
 def run(module):
-    """Calls main() as the command line would; a script without one runs as the command line does."""
+    """Calls main(); a script without one is run as the command line does."""
     main = getattr(module, "main", None)
     state["has main"] = callable(main)
     if state["own options"]:

@@ -5,6 +5,7 @@ line, and given a time for each. Right values, comparison and verdict are here.
 """
 
 import ast
+import atexit
 import contextlib
 import dataclasses
 import importlib
@@ -39,6 +40,7 @@ KIT = ["worker.py", "plays.py", "readers.py", "stage.py", "codes.py", "fence.py"
 LARGEST_COPY = 20 * 2**20  # bytes: somebody's weights, not somebody's code
 
 FORKS = sys.platform == "linux"  # elsewhere a fork after the import of PyTorch is not safe
+IDLE = queue.SimpleQueue()  # workers that wait for the next submission
 PARSING = threading.Lock()  # in two threads at a time ast.parse may fail: CPython's issue 106905
 START_SECONDS = 120  # until PyTorch is imported, which a busy machine may take long for
 IMPORT_SECONDS = 8.0  # of a module: it takes 0.1
@@ -121,7 +123,7 @@ class Died(Exception):
 
 
 class Worker:
-    """A process that forks one child for each exercise; started when needed, again after it died."""
+    """A process that forks one child for each exercise; it is started again after it died."""
 
     def __init__(self):
         self.process, self.space, self.busy = None, None, False
@@ -171,11 +173,14 @@ class Worker:
         elif self.busy:
             self.close()
         copy = self.space / "submission"
-        shutil.rmtree(copy, ignore_errors=True)
+        for folder in (copy, self.space / "tmp"):
+            shutil.rmtree(folder, ignore_errors=True)
+        (self.space / "tmp").mkdir(exist_ok=True)
         shutil.copytree(folder, copy, ignore=what_not_to_copy)
         self.child, self.busy, self.last = None, True, 0
         place = copy / file.relative_to(folder)
-        request = {"file": str(place), "heads": heads, "space": str(self.space)}
+        draws = any(b"matplotlib" in path.read_bytes() for path in place.parent.glob("*.py"))
+        request = {"file": str(place), "heads": heads, "draws": draws, "space": str(self.space)}
         answer = self.ask(limit, **request, hidden=str(ROOT / "tests"))
         texts = [str(answer.get(name, "")) for name in ("stopped", "error")]
         return *texts, list(map(str, answer.get("remarks", [])))
@@ -387,7 +392,7 @@ def grade(folder, exercises=EXERCISES, wanted=None, worker=None):
     """
     folder = Path(folder).resolve()
     tests, files = contract(), find_modules(folder)
-    own, worker = worker is None, worker or Worker()
+    own, worker = worker is None, worker or idle_worker()
     try:
         if worker.process is None and any(files.values()):
             worker.start()
@@ -404,7 +409,29 @@ def grade(folder, exercises=EXERCISES, wanted=None, worker=None):
             yield from results.values()
     finally:
         if own:
-            worker.stop()
+            rest(worker)
+
+
+def idle_worker():
+    """One that another submission has left: it spares the seconds of importing PyTorch."""
+    try:
+        return IDLE.get_nowait()
+    except queue.Empty:
+        return Worker()
+
+
+def rest(worker):
+    if worker.process is None or worker.busy or not FORKS:
+        worker.stop()
+    else:
+        IDLE.put(worker)
+
+
+@atexit.register
+def stop_workers():
+    with contextlib.suppress(queue.Empty):
+        while True:
+            IDLE.get_nowait().stop()
 
 
 def grade_file(player, results):
