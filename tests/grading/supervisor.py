@@ -173,8 +173,8 @@ class Worker:
         elif self.busy:
             self.close()
         copy = self.space / "submission"
-        for folder in (copy, self.space / "tmp"):
-            shutil.rmtree(folder, ignore_errors=True)
+        for old in (copy, self.space / "tmp"):
+            shutil.rmtree(old, ignore_errors=True)
         (self.space / "tmp").mkdir(exist_ok=True)
         shutil.copytree(folder, copy, ignore=what_not_to_copy)
         self.child, self.busy, self.last = None, True, 0
@@ -447,7 +447,8 @@ def grade_file(player, results):
             getattr(contract, name)(player)
         except Mistake as found:
             mistake = found
-        except Exception:  # an answer of another build than a play has: forged, or an odd object
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            # an answer of another build than a play has: forged, or an odd object
             mistake = Mistake("too_much", what=f"'{result.title}'")
         result.enter(mistake, place, player.remarks, time.perf_counter() - start)
         player.remarks = []
