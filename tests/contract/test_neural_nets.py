@@ -279,6 +279,7 @@ def test_report(player):
     Its words are free, and who leaves it out has made no mistake in the network.
     """
     outputs = {}
+    player.ask("network", actions=[[0, "read"]])  # without a network there is nothing to test
     for error in (0.05, -0.05, 0.5, -0.5):
         try:
             (output,) = player.ask("network", actions=[[0, "report", error]])

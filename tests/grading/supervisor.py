@@ -8,6 +8,7 @@ import ast
 import atexit
 import contextlib
 import dataclasses
+import functools
 import importlib
 import os
 import queue
@@ -113,9 +114,14 @@ def find_modules(folder):
                 for skip in NOT_COPIED
             )
         ]
-        found = [top] if top.is_file() else [path for path in below if path.is_file()]
+        found = [top] if is_handed_in(top) else [path for path in below if is_handed_in(path)]
         files[exercise] = found if exercise == "train_utils" else found[:1]
     return files
+
+
+def is_handed_in(path):
+    """Whether something lies there that is to be a file, if only a pipe or a link to nowhere."""
+    return (path.exists() or path.is_symlink()) and not path.is_dir()
 
 
 class Died(Exception):
@@ -176,10 +182,13 @@ class Worker:
         for old in (copy, self.space / "tmp"):
             shutil.rmtree(old, ignore_errors=True)
         (self.space / "tmp").mkdir(exist_ok=True)
-        shutil.copytree(folder, copy, ignore=what_not_to_copy)
+        shutil.copytree(folder, copy, ignore=functools.partial(what_not_to_copy, folder))
         self.child, self.busy, self.last = None, True, 0
         place = copy / file.relative_to(folder)
-        draws = any(b"matplotlib" in path.read_bytes() for path in place.parent.glob("*.py"))
+        draws = any(
+            path.is_file() and b"matplotlib" in path.read_bytes()
+            for path in place.parent.glob("*.py")
+        )
         request = {"file": str(place), "heads": heads, "draws": draws, "space": str(self.space)}
         answer = self.ask(limit, **request, hidden=str(ROOT / "tests"))
         texts = [str(answer.get(name, "")) for name in ("stopped", "error")]
@@ -372,12 +381,13 @@ def is_running(process):
     return True
 
 
-def what_not_to_copy(folder, names):
-    """For shutil.copytree: what no exercise needs, links, and files too large to be code."""
+def what_not_to_copy(root, folder, names):
+    """For shutil.copytree: what no exercise needs, links to elsewhere, what is too large for code."""
     skipped = set(shutil.ignore_patterns(*NOT_COPIED)(folder, names))
     for name in names:
         path = Path(folder) / name
-        special = path.is_symlink() or not (path.is_file() or path.is_dir())
+        link = path.is_symlink() and not (path.is_file() and root in path.resolve().parents)
+        special = link or not (path.is_file() or path.is_dir())
         special = special or (path / "pyvenv.cfg").is_file()
         if special or path.is_file() and path.stat().st_size > LARGEST_COPY:
             skipped.add(name)
