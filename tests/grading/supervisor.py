@@ -382,7 +382,7 @@ def is_running(process):
 
 
 def what_not_to_copy(root, folder, names):
-    """For shutil.copytree: what no exercise needs, links to elsewhere, what is too large for code."""
+    """For shutil.copytree: what no exercise needs, links to elsewhere, and too large files."""
     skipped = set(shutil.ignore_patterns(*NOT_COPIED)(folder, names))
     for name in names:
         path = Path(folder) / name
