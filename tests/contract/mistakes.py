@@ -339,6 +339,7 @@ TOPICS = {
         "turned_pictures": "the pictures of the {name} set are {how}, those of the other sets are not",
         "grey_values": "the {name} pictures have other grey values than the {other} pictures: both have to be normalised in the same way",
         "scrambled": "the pictures are scrambled by a reshape of the transposed array: each has pixels of many",
+        "cut_pictures": "the {name} pictures have a part that is the same in all of them: pixels are missing there",
         "black_pictures": "the {name} pictures are all of one grey: nothing of the digits is left",
     },
     "What does the last line of Python's message say, and which line of your file does it name?": {

@@ -180,6 +180,9 @@ def check_turn(event, train_count, heads):
     grey = [spread for _, spread in event["grey"]]
     check(not grey or max(grey) > 1e-6, "black_pictures", name=name)
     raw = [np.asarray(picture) for picture in event["raw"]]
+    if len(raw) > 2 and heads == 1:
+        same = np.mean(np.ptp(raw, axis=0) < 1e-6)
+        check(same < 0.3, "cut_pictures", f"{show(100 * same)} % of the pixels", name=name)
     if raw and not (event["shown"] >= 0).any() and heads == 1:
         check(not any(is_scrambled(picture) for picture in raw), "scrambled")
 

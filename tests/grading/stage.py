@@ -210,6 +210,7 @@ def train_model(
 
 def note(by, model, training):
     """A new event: by run_epoch, train_model, dev or own; which model; training or not."""
+    end_own_training()
     if not any(model is other for other in known):
         known.append(model)
     number = next(k for k, other in enumerate(known) if other is model)
@@ -226,6 +227,12 @@ def note(by, model, training):
     if len(events) < MOST_EVENTS:
         events.append(event)
     return event
+
+
+def end_own_training():
+    """Notes the weights that a training loop of the script's own has ended with, if one has."""
+    if events and events[-1]["by"] == "own" and events[-1]["training"]:
+        keep(known[events[-1]["model"]])
 
 
 def known_trained():
@@ -341,8 +348,6 @@ def shown(module, x):
     last = events[-1] if events else None
     same = last and last["by"] == "own" and known[last["model"]] is module
     if not (same and last["mode"] == (module.training, torch.is_grad_enabled())):
-        if last and last["by"] == "own" and last["training"]:
-            keep(known[last["model"]])
         last = note("own", module, training)
         last["mode"] = (module.training, torch.is_grad_enabled())
     add(last, x, [None] * state["heads"])
@@ -401,8 +406,7 @@ def perform(module):
             state["cut"] = True
         except (Exception, SystemExit) as problem:
             error = problem
-        if events and events[-1]["by"] == "own" and events[-1]["training"]:
-            keep(known[events[-1]["model"]])
+        end_own_training()
         state["started"] = None
         modes = [any(isinstance(layer, FICKLE) for layer in model.modules()) for model in known]
         state["performed"] = {
