@@ -316,7 +316,6 @@ TOPICS = {
         "main_nothing": "main() trains no model: no pictures go through one in training mode",
         "no_main": "{name} has no main() and trains nothing when it is run",
         "eval_with_training": "run_epoch gets a model in training mode and no optimizer: model.eval() is missing where a set is only read",
-        "tested_in_training": "the test pictures go through a model in training mode: model.eval() is missing",
         "weights_still": "main() trains nothing: no weight changes from the first batch to the end. Is there a loss.backward() and an optimizer.step(), with an optimizer of this model's parameters?",
         "rate_zero": "the rate is 0, so nothing is learned",
         "rate_negative": "the rate is below 0: the steps climb",

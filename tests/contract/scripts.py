@@ -18,7 +18,7 @@ FEW = 0.25  # share of a set below which it counts as hardly used
 
 
 def performance(player):
-    """What main() did, once. Each test that needs it pays for it, so it is kept."""
+    """What main() did: it runs once, and the answer is kept."""
     return player.ask("main")
 
 
@@ -271,24 +271,17 @@ def check_choice(events, train_count):
     for place, event in enumerate(events):
         model = event["model"]
         if event["training"]:
-            looked = tested.get(model)
             how = "the model is tested and then trained on"
-            check(not looked, "test_chooses", how=how)
+            check(model not in tested, "test_chooses", how=how)
         elif kind_of(event, train_count) == "test":
             how = "train_model gets the test pictures in place of dev"
             check(event["by"] != "dev", "test_chooses", how=how)
-            between = (
-                [e for e in events[tested[model][-1] : place] if e["training"]]
-                if model in tested
-                else []
-            )
+            again = event["by"] != "own" and model in tested  # own loops may ask several in turn
+            since = events[tested[model] :] if model in tested else []
+            trained = any(e["training"] for e in since[: place - tested.get(model, 0)])
             how = "several models are tested, and one of them again at the end"
-            check(not between and not several(tested, model), "test_chooses", how=how)
-            tested.setdefault(model, []).append(place)
-
-
-def several(tested, model):
-    return model in tested and len(tested) > 1
+            check(not (again and (trained or len(tested) > 1)), "test_chooses", how=how)
+            tested[model] = place
 
 
 def check_tested(events, train_count):
