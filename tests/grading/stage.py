@@ -41,6 +41,7 @@ events = []  # dicts, in order; see note
 known = []  # models, by their number in the events
 state = {"started": None, "inside": False, "heads": 1, "own training": False, "zeroed": True}
 state |= {"squashed": "", "no zero_grad": 0, "own options": False, "performed": None, "cut": False}
+state["own since"] = None  # when the first loop of the script's own began
 firsts = {}  # number of a model: its weights before its first training
 moved = {}  # number of a model: did its weights change by a training?
 snapshots = []  # weights after some training
@@ -299,7 +300,8 @@ def watch():
         depth.append(module)
         if not state["started"] or state["inside"] or len(depth) > 1:
             return
-        if time.monotonic() - state["started"] > LONG_ENOUGH:
+        state["own since"] = state["own since"] or time.monotonic()
+        if time.monotonic() - state["own since"] > LONG_ENOUGH:
             raise LongEnough
         x = inputs[0] if inputs else None
         if isinstance(x, torch.Tensor) and x.dim() >= 2:
