@@ -1,43 +1,37 @@
 """The contract of nnet_fc.py: main() trains a fully connected reader of one digit."""
 
-from tests.contract import models, stage
+from tests.contract import models, scripts
 
 import pytest
 
 
-def prepare(file):
-    stage.prepare(file, heads=1, shape=(28, 28))
-
-
 @pytest.mark.points(2)
-def test_main(module):
+def test_main(player):
     """main() trains a model and comes to its end"""
-    stage.check_run(module)
+    scripts.check_run(player)
 
 
 @pytest.mark.points(2)
-def test_shapes(module):
+def test_shapes(player):
     """the model turns N pictures into (N, 10), each picture by itself, the same twice in eval"""
-    model, shape = stage.trained_model(module)
-    models.check_batch_sizes(model, shape, heads=1)
+    models.check_batch_sizes(player, "", scripts.trained_shape(player), heads=1)
 
 
 @pytest.mark.points(1)
-def test_gradients(module):
+def test_gradients(player):
     """every weight of the model can learn"""
-    model, shape = stage.trained_model(module)
-    models.check_gradients(model, shape, heads=1)
-    models.remark_on_linearity(model, shape, heads=1)
+    shape = scripts.trained_shape(player)
+    models.check_gradients(player, "", shape, heads=1)
+    models.remark_on_linearity(player, "", shape, heads=1)
 
 
 @pytest.mark.points(2)
-def test_pictures(module):
-    """dev and test pictures stay out of the training, and labels belong to their pictures"""
-    stage.check_pictures(module)
+def test_pictures(player):
+    """dev and test stay out of the training, each picture keeps its label"""
+    scripts.check_pictures(player, heads=1)
 
 
 @pytest.mark.points(2)
-def test_logits(module):
+def test_logits(player):
     """the model's outputs are logits"""
-    model, shape = stage.trained_model(module)
-    models.check_logits(model, shape, heads=1)
+    models.check_logits(player, "", scripts.trained_shape(player), heads=1)

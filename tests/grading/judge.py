@@ -1,72 +1,40 @@
-"""What the contract tests speak with: mistakes, remarks, numbers out of whatever a learner returns.
+"""What the contract speaks with: mistakes as values, and comparisons of plain numbers.
 
-A learner's function may hand back a float, a 1 x 1 matrix, a tensor or a list. Everything is turned
-into plain Python floats before it is compared, so a submission that bends NumPy bends no verdict.
+Nothing in here touches a submission: what it answers has come over as plain numbers.
 """
 
-import contextlib
 import math
-import traceback
 
-MESSAGE_LENGTH = (
-    600  # characters: three lines of a terminal say what is wrong, a screenful hides it
-)
-remarks = []  # what is worth saying about the test that is running, without costing points
-stopped = []  # how the import of the learner's file ended, if with an error
+from tests.contract.mistakes import MISTAKES
+
+MESSAGE_LENGTH = 600  # characters: three lines of a terminal say what is wrong
 
 
 class Mistake(AssertionError):
-    """What is wrong with a submission, in words for the person who wrote it."""
+    """A known mistake: `key` (of MISTAKES), `words` that name it, `hint`, and its `numbers`."""
+
+    def __init__(self, key, numbers="", /, **fields):
+        words, self.hint = MISTAKES[key]
+        self.key, self.fields = key, fields
+        self.words, self.numbers = one_line(words.format(**fields)), one_line(numbers)
+
+    def __str__(self):
+        return one_line(f"{self.words}: {self.numbers}" if self.numbers else self.words)
+
+    def __eq__(self, other):
+        return isinstance(other, Mistake) and (self.key, self.words) == (other.key, other.words)
+
+    __hash__ = AssertionError.__hash__
+
+    def saying(self, numbers):
+        """The same mistake with other numbers."""
+        return Mistake(self.key, numbers, **self.fields)
 
 
-def check(right, message):
-    """Raises Mistake(message) unless `right`."""
+def check(right, key, numbers="", /, **fields):
+    """Raises Mistake(key, numbers, **fields) unless `right`."""
     if not right:
-        raise Mistake(message)
-
-
-def remark(text):
-    """Says `text` beside the points, and takes none away."""
-    if text not in remarks:
-        remarks.append(text)
-
-
-def get(owner, name, owner_name):
-    """The attribute `name` of a module or an object. Raises Mistake when there is none."""
-    why = f": its import stops with {stopped[0]}" if stopped else ""
-    check(hasattr(owner, name), f"{owner_name} has no {name}{why}")
-    return getattr(owner, name)
-
-
-@contextlib.contextmanager
-def blame(what):
-    """Turns whatever a learner's code raises in the block into a Mistake beginning with `what`."""
-    try:
-        yield
-    except Mistake:
-        raise
-    except (Exception, SystemExit) as error:
-        raise Mistake(f"{what} ends with {describe(error)}") from error
-
-
-def describe(error):
-    """One line for an exception: kind, text and the line of the learner's file it came from."""
-    try:
-        text = str(error)
-    except BaseException:  # a hostile __str__ may even exit
-        text = "(no readable text)"
-    if isinstance(error, SystemExit):
-        text = "the program calls exit() here"
-    line = one_line(f"{type(error).__name__}: {text}" if text else type(error).__name__, 300)
-    try:
-        frames = traceback.extract_tb(error.__traceback__)
-    except Exception:
-        frames = []
-    own = [frame for frame in frames if "/submission/" in frame.filename.replace("\\", "/")]
-    if own:
-        file = own[-1].filename.replace("\\", "/").rpartition("/submission/")[2]
-        line += f" ({file}, line {own[-1].lineno})"
-    return line
+        raise Mistake(key, numbers, **fields)
 
 
 def one_line(text, length=MESSAGE_LENGTH):
@@ -76,42 +44,19 @@ def one_line(text, length=MESSAGE_LENGTH):
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
-def numbers(value, what):
-    """All numbers in `value` (scalar, list, array, matrix or tensor), in order, as floats."""
-    with blame(f"reading {what} as numbers"):
-        flat, waiting = [], [plain(value)]
-        while waiting:
-            item = waiting.pop()
-            if isinstance(item, (list, tuple)):
-                waiting.extend(plain(part) for part in reversed(item))
-                continue
-            check(item is not None, f"{what} is None: is a return missing?")
-            kind = type(item).__name__
-            check(isinstance(item, (int, float)), f"{what} is of type {kind}, not a number")
-            flat.append(float(item))
-    return flat
+def numbers(answer, what):
+    """All numbers of an answer {"numbers", "size", "type"}, as floats. Raises Mistake for none."""
+    if "numbers" not in answer:
+        check(answer["type"] != "NoneType", "is_none", what=what)
+        raise Mistake("no_number", what=what, name=answer["type"])
+    return answer["numbers"]
 
 
-def plain(value):
-    """An array or tensor as nested lists, anything else as it is."""
-    known = isinstance(value, (int, float, list, tuple))
-    return value.tolist() if hasattr(value, "tolist") and not known else value
-
-
-def number(value, what):
-    """The one number in `value`: a float, or a 1 x 1 array, matrix or tensor."""
-    found = numbers(value, what)
-    check(len(found) == 1, f"{what} is {len(found)} numbers where one is right")
+def number(answer, what):
+    """The one number of an answer: a float, or a 1 x 1 array, matrix or tensor."""
+    found = numbers(answer, what)
+    check(len(found) == 1, "number_count", what=what, name=len(found))
     return found[0]
-
-
-def size(value):
-    """The shape of an array, a tensor or nested lists, as a tuple."""
-    if hasattr(value, "shape"):
-        return tuple(int(side) for side in value.shape)
-    if isinstance(value, (list, tuple)):
-        return (len(value), *(size(value[0]) if value else ()))
-    return ()
 
 
 def close(got, right, relative=1e-5, absolute=1e-7):
@@ -131,6 +76,57 @@ def first_difference(got, right, **tolerances):
     return None
 
 
+def common_mistake(gots, candidates, **tolerances):
+    """The first Mistake that explains the learner's numbers in all cases, or None.
+
+    gots: a list of floats per case; candidates: pairs (Mistake, list of floats) per case.
+    """
+    for mistake, _ in candidates[0]:
+        if all(
+            any(mistake == other and close(got, values, **tolerances) for other, values in pairs)
+            for got, pairs in zip(gots, candidates, strict=True)
+        ):
+            return mistake
+    return None
+
+
+def known_mistake(got, candidates, **tolerances):
+    """common_mistake of one case."""
+    return common_mistake([got], [list(candidates)], **tolerances)
+
+
+def describe(gots, rights, names, **tolerances):
+    """Words for numbers that no known mistake explains: which entries, by what factor and sign.
+
+    gots, rights: a list of floats per case, of steps or of answers; names: of the entries.
+    """
+    pairs = [list(zip(g, r, strict=True)) for g, r in zip(gots, rights, strict=True)]
+    flat = [pair for case in pairs for pair in case]
+    if not all(math.isfinite(got) for got, _ in flat):
+        return "not a finite number"
+    wrong = [
+        name
+        for place, name in enumerate(names)
+        if any(not close(*case[place], **tolerances) for case in pairs)
+    ]
+    ratios = [got / right for got, right in flat if abs(right) > 1e-6]
+    if ratios and close(min(ratios), max(ratios), relative=1e-2) and abs(ratios[0]) > 1e-3:
+        return f"{show(ratios[0])} times the right one"
+    if all(close(-got, right, relative=1e-2, absolute=1e-6) for got, right in flat):
+        return "of the right size with the other sign"
+    cases = [
+        place
+        for place, case in enumerate(pairs)
+        if any(not close(got, right, **tolerances) for got, right in case)
+    ]
+    words = "all entries" if len(wrong) == len(names) else "in " + ", ".join(wrong[:4])
+    if ratios and all(ratio > 0 for ratio in ratios):
+        words += (
+            f", with the right sign and {show(min(ratios))} to {show(max(ratios))} times as long"
+        )
+    return words if len(cases) == len(pairs) else f"{words}, in {len(cases)} of {len(pairs)} cases"
+
+
 def show(value):
     """A number as a person would write it."""
     return f"{value:.6g}"
@@ -139,24 +135,3 @@ def show(value):
 def sides(shape):
     """A shape in words: (3, 1) -> '3 x 1', () -> 'one number'."""
     return " x ".join(map(str, shape)) if shape else "one number"
-
-
-def known_mistake(got, candidates, **tolerances):
-    """The words of the first candidate whose numbers are the learner's, or '' when none is.
-
-    candidates: pairs of (words, list of floats).
-    """
-    return common_mistake([got], [candidates], **tolerances)
-
-
-def common_mistake(gots, candidates, **tolerances):
-    """The words that explain the learner's numbers in all cases, or '' when none do.
-
-    gots: a list of floats per case; candidates: pairs of (words, list of floats) per case.
-    """
-    matching = [
-        [words for words, values in pairs if close(got, values, **tolerances)]
-        for got, pairs in zip(gots, candidates, strict=True)
-    ]
-    everywhere = [words for words in matching[0] if all(words in others for others in matching)]
-    return everywhere[0] if everywhere else ""

@@ -87,8 +87,8 @@ def pytest_collection_finish(session):
 
 
 @pytest.fixture
-def module():
-    """Stands for the module under test, which only the submission's own process imports."""
+def player():
+    """Stands for the submission's process, which the grades talk to."""
 
 
 def pytest_pyfunc_call(pyfuncitem):

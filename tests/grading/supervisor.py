@@ -1,14 +1,15 @@
 """Grades one submission: a copy of its folder, a process of its own, a verdict for every test.
 
-What runs in that process may hang, crash, exit, flood or delete: the supervisor only reads lines,
-waits no longer than a limit, and blames the test that was on. It is a fence against accidents and
-mischief, not against an attacker: grade strangers' files in a container.
+What runs in that process may hang, crash, exit, flood or delete: it is asked for numbers, line by
+line, and given a time for each. Right values, comparison and verdict are here.
 """
 
 import ast
+import atexit
 import contextlib
 import dataclasses
-import json
+import functools
+import importlib
 import os
 import queue
 import shutil
@@ -20,7 +21,8 @@ import threading
 import time
 from pathlib import Path
 
-from tests.grading.judge import one_line
+from tests.grading import wire
+from tests.grading.judge import Mistake, one_line
 
 ROOT = Path(__file__).resolve().parents[2]
 EXERCISES = ["neural_nets", "train_utils", "nnet_fc", "nnet_cnn", "mlp", "conv"]
@@ -35,27 +37,19 @@ NOT_COPIED = [
     "node_modules",
     "site-packages",
 ]
+KIT = ["worker.py", "plays.py", "readers.py", "stage.py", "codes.py", "fence.py", "wire.py"]
 LARGEST_COPY = 20 * 2**20  # bytes: somebody's weights, not somebody's code
 
 FORKS = sys.platform == "linux"  # elsewhere a fork after the import of PyTorch is not safe
+IDLE = queue.SimpleQueue()  # workers that wait for the next submission
 PARSING = threading.Lock()  # in two threads at a time ast.parse may fail: CPython's issue 106905
 START_SECONDS = 120  # until PyTorch is imported, which a busy machine may take long for
 IMPORT_SECONDS = 8.0  # of a module: it takes 0.1
-MAIN_SECONDS = 8.0  # of a test that runs a script's main() on small data: it takes 1
+MAIN_SECONDS = 12.0  # of a test that runs a script's main() on small data: it takes 1
 TEST_SECONDS = 4.0  # of any other test: it takes 0.01
 AGAIN_SECONDS = 2.0  # of each test after one of the same exercise has hung
-ALL_SECONDS = 24.0  # of one submission, so that forty that hang are done in ten minutes
+ALL_SECONDS = 30.0  # of one submission, so that forty that hang are done in ten minutes
 MOST_DEATHS = 2  # hangs or crashes in one exercise before its other tests are given up
-
-
-def time_limit(exercise, test, deaths):
-    """Seconds for one test, or for the import if test is ''."""
-    if not test:
-        return IMPORT_SECONDS
-    if deaths:
-        return AGAIN_SECONDS
-    runs_main = exercise.startswith("nnet_") or test in ("test_main", "test_pictures")
-    return MAIN_SECONDS if runs_main else TEST_SECONDS
 
 
 @dataclasses.dataclass
@@ -67,9 +61,23 @@ class Result:
     title: str
     points: float
     passed: bool | None
-    message: str = ""
+    message: str = ""  # words and numbers in one line
     remarks: list = dataclasses.field(default_factory=list)
     seconds: float = 0.0
+    key: str = ""  # of tests/contract/mistakes.py
+    words: str = ""  # the mistake named, without numbers
+    numbers: str = ""
+    hint: str = ""  # a question that leads to it
+
+    def enter(self, mistake, place, remarks, seconds):
+        """Enters a verdict; of several files for one exercise all have to be right."""
+        if mistake and self.passed is not False:
+            self.message = one_line(f"{place}{mistake}")
+            self.key, self.words, self.numbers = mistake.key, mistake.words, mistake.numbers
+            self.hint = mistake.hint
+        self.passed = self.passed is not False and not mistake
+        self.remarks += [text for text in remarks if text not in self.remarks]
+        self.seconds += seconds
 
 
 def contract():
@@ -106,39 +114,39 @@ def find_modules(folder):
                 for skip in NOT_COPIED
             )
         ]
-        found = [top] if top.is_file() else [path for path in below if path.is_file()]
+        found = [top] if is_handed_in(top) else [path for path in below if is_handed_in(path)]
         files[exercise] = found if exercise == "train_utils" else found[:1]
     return files
 
 
-class Worker:
-    """The process of one submission: started when needed, and again after it has died."""
+def is_handed_in(path):
+    """Whether something lies there that is to be a file, if only a pipe or a link to nowhere."""
+    return (path.exists() or path.is_symlink()) and not path.is_dir()
 
-    def __init__(self, folder):
-        self.folder = folder.resolve()
-        self.process, self.space = None, None
+
+class Died(Exception):
+    """The process of a submission has ended, or was ended: how."""
+
+
+class Worker:
+    """A process that forks one child for each exercise; it is started again after it died."""
+
+    def __init__(self):
+        self.process, self.space, self.busy = None, None, False
 
     def start(self):
-        self.space = Path(tempfile.mkdtemp(prefix="grading-"))
+        remove_leftovers()
+        self.space = Path(tempfile.mkdtemp(prefix=f"grading-{os.getpid()}-")).resolve()
         kit = self.space / "kit"
-        for part in ("grading", "contract"):
-            shutil.copytree(
-                ROOT / "tests" / part,
-                kit / "tests" / part,
-                ignore=shutil.ignore_patterns("__pycache__"),
-            )
-        (kit / "tests/__init__.py").touch()
+        (kit / "tests/grading").mkdir(parents=True)
         (kit / "project").mkdir()
+        for name in KIT:
+            shutil.copy(ROOT / "tests/grading" / name, kit / "tests/grading")
         for path in ROOT.glob("*.py"):
             if path.stem not in NOT_LENT:
                 shutil.copy(path, kit / "project")
         (self.space / "tmp").mkdir()
-        command = [sys.executable, str(kit / "tests/grading/worker.py")]
-        sources = [path.read_bytes() for path in self.folder.glob("*.py") if path.is_file()]
-        if any(b"matplotlib" in source for source in sources):
-            command.append("--with-matplotlib")
-        if FORKS:
-            command.append("--fork")
+        command = [sys.executable, str(kit / "tests/grading/worker.py"), *FORKS * ["--fork"]]
         self.process = subprocess.Popen(
             command,
             cwd=self.space,
@@ -152,66 +160,74 @@ class Worker:
         threading.Thread(
             target=read_lines, args=(self.process.stdout, self.inbox), daemon=True
         ).start()
-        if "ready" not in self.receive(START_SECONDS):
+        if "ready" not in self.receive(time.monotonic() + START_SECONDS):
             raise RuntimeError("the worker does not start; try: python -c 'import torch, pytest'")
 
-    def receive(self, seconds):
+    def receive(self, limit):
         """The next message: {} when none came in time, {"gone": True} when none can come."""
         try:
-            return self.inbox.get(timeout=max(0.01, seconds))
+            return self.inbox.get(timeout=max(0, limit - time.monotonic()))
         except queue.Empty:
             return {}
 
-    def run(self, exercise, file, tests, deaths, end):
-        """Yields (test, message, remarks, seconds) for each test that comes to an end.
-
-        Ends early if the process dies or hangs, and then yields the test that was on, '' for the
-        import, with None for the seconds. No wait is longer than until `end`.
-        """
+    def open(self, folder, file, heads, limit):
+        """Has a new child import a copy of the file; (how the import stopped, error, remarks)."""
         if self.process is None or self.process.poll() is not None:
             self.stop()
             self.start()
+            limit += START_SECONDS
+        elif self.busy:
+            self.close()
         copy = self.space / "submission"
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.folder, copy, ignore=what_not_to_copy)
-        place = copy / file.relative_to(self.folder)
-        request = {"exercise": exercise, "tests": tests, "file": str(place)}
-        self.process.stdin.write((json.dumps(request) + "\n").encode())
-        self.process.stdin.flush()
-        child, on, limit = None, "", time.monotonic() + IMPORT_SECONDS
-        while True:
-            message = self.receive(limit - time.monotonic())
-            if not message:
-                self.end(child)
-                yield on, "", [], None
-                return
-            if "child" in message and child is None:
-                child = message["child"]
-            elif message.get("begin") in ["", *tests]:
-                on = message["begin"]
-                limit = min(time.monotonic() + time_limit(exercise, on, deaths), end)
-            elif message.get("test") in tests and {"message", "remarks", "seconds"} <= set(message):
-                yield message["test"], message["message"], message["remarks"], message["seconds"]
-                on = None
-            elif "ended" in message or "gone" in message:
-                if "gone" in message:
-                    self.end(child)
-                if on is not None:
-                    yield on, how_it_died(message.get("ended")), [], None
-                return
+        for old in (copy, self.space / "tmp"):
+            shutil.rmtree(old, ignore_errors=True)
+        (self.space / "tmp").mkdir(exist_ok=True)
+        shutil.copytree(folder, copy, ignore=functools.partial(what_not_to_copy, folder))
+        self.child, self.busy, self.last = None, True, 0
+        place = copy / file.relative_to(folder)
+        draws = any(
+            path.is_file() and b"matplotlib" in path.read_bytes()
+            for path in place.parent.glob("*.py")
+        )
+        request = {"file": str(place), "heads": heads, "draws": draws, "space": str(self.space)}
+        answer = self.ask(limit, **request, hidden=str(ROOT / "tests"))
+        texts = [str(answer.get(name, "")) for name in ("stopped", "error")]
+        return *texts, list(map(str, answer.get("remarks", [])))
 
-    def end(self, child):
-        """Ends the child with all that it has started, or the worker if it cannot take another."""
-        if child:
-            with contextlib.suppress(OSError):
-                os.killpg(child, signal.SIGKILL)
-            limit = time.monotonic() + 5
-            while message := self.receive(limit - time.monotonic()):
-                if "ended" in message:
-                    return
+    def ask(self, limit, **request):
+        """Sends a request to the child and waits for its answer. Raises Died when none comes."""
+        self.last += 1
+        try:
+            self.process.stdin.write(wire.pack({"id": self.last, **request}))
+            self.process.stdin.flush()
+        except OSError:
+            self.stop()
+            raise Died("ends Python by itself") from None
+        while time.monotonic() < limit and (message := self.receive(limit)):
+            if message.get("id") == self.last:
+                return message
+            if "child" in message and self.child is None:
+                self.child = message["child"]
+            elif "ended" in message or "gone" in message:
+                self.busy = False
                 if "gone" in message:
-                    break
-        self.stop()
+                    self.stop()
+                raise Died(how_it_died(message.get("ended")))
+        self.close()
+        raise Died("")
+
+    def close(self):
+        """Ends the child with all that it has started, or the worker if it cannot take another."""
+        if self.process and self.busy and isinstance(self.child, int) and self.child > 1:
+            with contextlib.suppress(OSError):
+                os.killpg(self.child, signal.SIGKILL)
+            limit = time.monotonic() + 5
+            while time.monotonic() < limit and (message := self.receive(limit)):
+                if "ended" in message:
+                    self.busy = False
+                    return
+        if self.busy:
+            self.stop()
 
     def stop(self):
         if self.process is not None:
@@ -221,9 +237,90 @@ class Worker:
                 self.process.kill()
             self.process.wait()
             self.process.stdin.close()
-            self.process = None
         if self.space is not None:
             shutil.rmtree(self.space, ignore_errors=True)
+        self.process, self.space, self.busy = None, None, False
+
+
+class Player:
+    """One file of a submission, for the tests of the contract, which ask it for numbers."""
+
+    def __init__(self, worker, folder, file, exercise, end):
+        self.worker, self.folder, self.file, self.exercise = worker, folder, file, exercise
+        self.end, self.deaths, self.open, self.broken = end, 0, False, None
+        self.remarks, self.stopped, self.answers = [], "", {}
+
+    def remark(self, text):
+        """Says `text` beside the points, and takes none away."""
+        if text not in self.remarks:
+            self.remarks.append(one_line(text, 300))
+
+    def limit(self, seconds):
+        return min(time.monotonic() + (AGAIN_SECONDS if self.deaths else seconds), self.end)
+
+    def begin(self):
+        """Imports the file. Raises Mistake if that cannot be done."""
+        name = f"{self.exercise}.py"
+        if self.broken is None:
+            try:
+                heads = {"nnet_fc": 1, "nnet_cnn": 1, "mlp": 2, "conv": 2}.get(self.exercise, 0)
+                self.stopped, error, remarks = self.worker.open(
+                    self.folder, self.file, heads, self.limit(IMPORT_SECONDS)
+                )
+                self.open = not error
+                if error:
+                    self.broken = Mistake("import_fails", name=name, error=error)
+                for text in remarks + [f"the import of {name} stops with {self.stopped}"] * bool(
+                    self.stopped
+                ):
+                    self.remark(text)
+            except Died as died:
+                how = died.args[0]
+                what = f"{name} while it is imported"
+                self.broken = (
+                    Mistake("dies", what=name, how=f"{how} while it is imported")
+                    if how
+                    else Mistake("hangs", what=what, name=f"{IMPORT_SECONDS:.0f}")
+                )
+        if self.broken:
+            raise self.broken
+
+    def ask(self, play, **inputs):
+        """What the learner's code answers. Raises Mistake when it hangs, ends Python or raises."""
+        key = wire.pack([play, inputs])
+        if key not in self.answers:
+            self.answers[key] = self.ask_anew(play, inputs)
+        answer = self.answers[key]
+        if isinstance(answer, Mistake):
+            raise answer
+        return answer
+
+    def ask_anew(self, play, inputs):
+        if self.deaths >= MOST_DEATHS:
+            return Mistake("given_up", name=self.deaths)
+        if time.monotonic() > self.end:
+            return Mistake("time_over", name=f"{ALL_SECONDS:.0f}")
+        if not self.open:
+            self.begin()
+        seconds = MAIN_SECONDS if play == "main" or inputs.get("name") == "" else TEST_SECONDS
+        limit = self.limit(seconds)
+        waited = limit - time.monotonic()
+        try:
+            answer = self.worker.ask(limit, play=play, inputs=inputs)
+        except Died as died:
+            self.deaths, self.open = self.deaths + 1, False
+            what = f"'{self.title}'"
+            if died.args[0]:
+                return Mistake("dies", what=what, how=died.args[0])
+            return Mistake("hangs", what=what, name=f"{max(1, waited):.0f}")
+        if "value" in answer:
+            return answer["value"]
+        error = one_line(answer.get("error", ""), 300)
+        if answer.get("failed") == "missing":
+            why = f": its import stops with {self.stopped}" if self.stopped else ""
+            owner, _, name = error.removeprefix("AttributeError: ").partition(" has no ")
+            return Mistake("missing", owner=owner, name=name, why=why)
+        return Mistake("raises", what=one_line(answer.get("failed"), 200), error=error)
 
 
 def environment(temporary):
@@ -247,29 +344,50 @@ def environment(temporary):
 
 
 def read_lines(stream, inbox):
-    """Puts each line that is JSON into the inbox; what else is written there is nothing."""
+    """Puts each line that holds a message into the inbox; what else is written there is nothing."""
     with contextlib.suppress(OSError, ValueError):
-        while line := stream.readline(1 << 16):
+        while line := stream.readline(wire.LONGEST_LINE):
             with contextlib.suppress(ValueError):
-                message = json.loads(line)
+                message = wire.unpack(line)
                 if isinstance(message, dict):
                     inbox.put(message)
     inbox.put({"gone": True})
 
 
 def how_it_died(status):
-    if status is not None and status < 0:
+    if isinstance(status, int) and (status < 0 or status > 128):
         with contextlib.suppress(ValueError):
-            return f"crashes Python: {signal.Signals(-status).name}"
+            return f"crashes Python: {signal.Signals(-status if status < 0 else status - 128).name}"
     return f"ends Python with exit status {status}" if status else "ends Python by itself"
 
 
-def what_not_to_copy(folder, names):
-    """For shutil.copytree: what no exercise needs, links, and files too large to be code."""
+def remove_leftovers():
+    """Removes the folders of graders that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob("grading-*-*"):
+        owner = folder.name.split("-")[1]
+        if owner.isdigit() and not is_running(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_running(process):
+    if os.name == "nt":  # where signal 0 would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def what_not_to_copy(root, folder, names):
+    """For shutil.copytree: what no exercise needs, links to elsewhere, and too large files."""
     skipped = set(shutil.ignore_patterns(*NOT_COPIED)(folder, names))
     for name in names:
         path = Path(folder) / name
-        special = path.is_symlink() or not (path.is_file() or path.is_dir())
+        link = path.is_symlink() and not (path.is_file() and root in path.resolve().parents)
+        special = link or not (path.is_file() or path.is_dir())
         special = special or (path / "pyvenv.cfg").is_file()
         if special or path.is_file() and path.stat().st_size > LARGEST_COPY:
             skipped.add(name)
@@ -280,15 +398,15 @@ def grade(folder, exercises=EXERCISES, wanted=None, worker=None):
     """Yields a Result for every test of the contract, in order.
 
     folder: of the submission. wanted: {exercise: test names}, all if None. worker: one that is
-    running already and is left so, for submissions that are trusted not to spoil it; a new one if
-    None.
+    running already and is left so; a new one if None.
     """
     folder = Path(folder).resolve()
     tests, files = contract(), find_modules(folder)
-    own, end = worker is None, time.monotonic() + ALL_SECONDS
-    worker = worker or Worker(folder)
-    worker.folder = folder
+    own, worker = worker is None, worker or idle_worker()
     try:
+        if worker.process is None and any(files.values()):
+            worker.start()
+        end = time.monotonic() + ALL_SECONDS
         for exercise in exercises:
             chosen = [
                 name for name in tests[exercise] if wanted is None or name in wanted[exercise]
@@ -296,49 +414,52 @@ def grade(folder, exercises=EXERCISES, wanted=None, worker=None):
             results = {
                 name: Result(exercise, name, *tests[exercise][name], None) for name in chosen
             }
-            for file in files[exercise]:
-                if chosen and worker.process is None:
-                    worker.start()
-                    end = time.monotonic() + ALL_SECONDS
-                grade_file(worker, exercise, file, results, end)
+            for file in files[exercise] if chosen else []:
+                grade_file(Player(worker, folder, file, exercise, end), results)
             yield from results.values()
     finally:
         if own:
-            worker.stop()
+            rest(worker)
 
 
-def grade_file(worker, exercise, file, results, end):
-    """Fills in the results of one exercise; after a death it goes on with the test after it."""
-    waiting, deaths = list(results), 0
-    place = f"{file.relative_to(worker.folder)}: " if file.parent != worker.folder else ""
-    while waiting:
-        why = ""
-        if deaths >= MOST_DEATHS:
-            why = f"this was not tried after {deaths} tests that hung or crashed"
-        elif time.monotonic() > end:
-            why = f"the submission has used up its {ALL_SECONDS:.0f} s"
-        if why:
-            for name in waiting:
-                note(results[name], place + why)
-            return
-        for name, message, remarks, seconds in worker.run(exercise, file, waiting, deaths, end):
-            if seconds is None:
-                limit = time_limit(exercise, name, deaths)
-                deaths += 1
-                message = message or f"does not come to an end within {limit:.0f} s"
-                if not name:  # it died while it was imported, and would do so for every test
-                    for each in waiting:
-                        note(results[each], f"{place}{exercise}.py {message} while it is imported")
-                    return
-                message, seconds = f"'{results[name].title}' {message}", limit
-            if name in waiting:
-                note(results[name], place + message if message else "", remarks, seconds)
-                waiting.remove(name)
+def idle_worker():
+    """One that another submission has left: it spares the seconds of importing PyTorch."""
+    try:
+        return IDLE.get_nowait()
+    except queue.Empty:
+        return Worker()
 
 
-def note(result, message, remarks=(), seconds=0.0):
-    """Enters a verdict; of several files for one exercise all have to be right."""
-    result.passed = result.passed is not False and not message
-    result.message = result.message or one_line(message)
-    result.remarks += [text for text in remarks if text not in result.remarks]
-    result.seconds += seconds
+def rest(worker):
+    if worker.process is None or worker.busy or not FORKS:
+        worker.stop()
+    else:
+        IDLE.put(worker)
+
+
+@atexit.register
+def stop_workers():
+    with contextlib.suppress(queue.Empty):
+        while True:
+            IDLE.get_nowait().stop()
+
+
+def grade_file(player, results):
+    """Fills in the results of one exercise: here are the right values and the verdict."""
+    contract = importlib.import_module(f"tests.contract.test_{player.exercise}")
+    file, folder = player.file, player.folder
+    place = f"{file.relative_to(folder)}: " if file.parent != folder else ""
+    for name, result in results.items():
+        start, player.title, mistake = time.perf_counter(), result.title, None
+        try:
+            if not player.open:
+                player.begin()
+            getattr(contract, name)(player)
+        except Mistake as found:
+            mistake = found
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            # an answer of another build than a play has: forged, or an odd object
+            mistake = Mistake("too_much", what=f"'{result.title}'")
+        result.enter(mistake, place, player.remarks, time.perf_counter() - start)
+        player.remarks = []
+    player.worker.close()

@@ -1,32 +1,31 @@
-"""The process in which a submission's code runs: python worker.py KIT, spoken to in lines of JSON.
+"""The process in which a submission's code runs: python worker.py [--fork], spoken to in JSON.
 
-It imports PyTorch and the contract tests once, then forks a child for each exercise, so that
-nothing an exercise does to the interpreter (seeds, default types, patched NumPy, a crash) reaches
-another. Where forking is not safe (Windows, macOS) the process itself does one exercise and ends;
-its supervisor starts another. Standard output and input are cut off: a flood costs only time.
+It imports PyTorch once, then forks a child for each exercise, so that nothing an exercise does to
+the interpreter (seeds, default types, patched NumPy, a crash) reaches another. The child imports
+the learner's file, calls what it is asked to call, and hands the numbers over: no right value, no
+comparison and no verdict is in here. Where forking is not safe (Windows, macOS) the process itself
+does one exercise and ends; the grader starts another.
 """
 
 import contextlib
-import importlib
 import importlib.util
-import json
 import os
 import random
 import signal
 import sys
-import time
 import warnings
 from pathlib import Path
 
-KIT = Path(__file__).resolve().parents[2]  # tests/ and project/ were copied into it
+KIT = Path(__file__).resolve().parents[2]  # what is needed was copied into it
 sys.path[0] = str(KIT)
 
-from tests.grading.judge import Mistake, describe, one_line, remark, remarks, stopped  # noqa: E402
+from tests.grading import fence, plays, stage, wire  # noqa: E402
+from tests.grading.stage import describe  # noqa: E402
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
 
 FORKS = "--fork" in sys.argv
-MEMORY = 12 * 2**30  # bytes of addresses; PyTorch alone takes 3
-LARGEST_FILE = 200 * 2**20
-PROCESSOR_SECONDS = 120  # ends what a submission leaves running behind
 
 
 def main():
@@ -36,52 +35,40 @@ def main():
             os.dup2(nothing.fileno(), stream)
 
     def say(**message):
-        os.write(answers, (json.dumps(message) + "\n").encode())
+        os.write(answers, b"\n")  # ends whatever a submission has written there
+        line = wire.pack(message)
+        while line:
+            line = line[os.write(answers, line) :]
 
-    tests, project = load_tests(), load_project()
-    if "--with-matplotlib" in sys.argv:  # a second, once, in place of one per exercise
-        with contextlib.suppress(ImportError):
-            import matplotlib.pyplot  # noqa: F401
+    lent = load_lent()
+    if FORKS:
+        fence.adopt_orphans()
     say(ready=True)
     for line in requests:
-        request = json.loads(line)
-        go, announce = os.pipe()
+        request = wire.unpack(line)
+        if "file" not in request:  # meant for a child that is no more
+            continue
+        if request["draws"]:  # half a second, once, in place of one for each exercise
+            with contextlib.suppress(ImportError):
+                import matplotlib.pyplot  # noqa: F401
+        if request["heads"]:
+            stage.load_data(request["heads"])
         child = os.fork() if FORKS else 0
         if child:
-            os.close(go)
-            say(child=child)  # before the child's first word, so that nobody can speak in its place
-            os.write(announce, b".")
-            os.close(announce)
             _, status = os.waitpid(child, 0)
-            with contextlib.suppress(OSError):
-                os.killpg(child, signal.SIGKILL)  # what it has left running
+            fence.end_children()
             say(ended=os.waitstatus_to_exitcode(status))
             continue
         if FORKS:
             os.setpgid(0, 0)
-            os.close(announce)
-            os.read(go, 1)
-            os.close(go)
-            requests.close()
-        limit_resources()
-        run_exercise(request, tests[request["exercise"]], project, say)
+            say(child=os.getpid())
+            fence.close_off(Path(request["space"]), Path(request["hidden"]))
+        fence.limit_resources()
+        perform(request, requests, lent, say)
         os._exit(0)  # whatever threads and exit handlers there are
 
 
-def load_tests():
-    """{exercise: (module, its test functions in order)} of tests/contract."""
-    result = {}
-    for path in sorted((KIT / "tests/contract").glob("test_*.py")):
-        module = importlib.import_module("tests.contract." + path.stem)
-        names = [name for name in vars(module) if name.startswith("test_")]
-        result[path.stem.removeprefix("test_")] = (
-            module,
-            {name: vars(module)[name] for name in names},
-        )
-    return result
-
-
-def load_project():
+def load_lent():
     """{name: module} of what the project lends to a submission that lacks it."""
     folder = KIT / "project"
     names = [path.stem for path in folder.glob("*.py")]
@@ -93,65 +80,45 @@ def load_project():
     sys.path.remove(str(folder))
     for name in names:
         sys.modules.pop(name, None)
-    import torch
-
     torch.set_num_threads(1)
     torch._dynamo  # noqa: B018 - imported lazily by the first optimizer, a second in every child
     return modules
 
 
-def limit_resources():
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    for kind, most in (
-        ("AS", MEMORY),
-        ("FSIZE", LARGEST_FILE),
-        ("CORE", 0),
-        ("CPU", PROCESSOR_SECONDS),
-    ):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(getattr(resource, f"RLIMIT_{kind}"), (most, most))
-
-
-def run_exercise(request, tests, project, say):
-    """Imports the module and runs the tests asked for, announcing each before and after."""
+def perform(request, requests, lent, say):
+    """Imports the file, then does the plays that are asked for, one by one."""
     file = Path(request["file"])
-    contract, functions = tests
     warnings.simplefilter("ignore")
     sys.argv = [file.name]
     sys.path.insert(0, str(file.parent))
-    for name, module in project.items():
+    for name, module in lent.items():
         sys.modules["the project's " + name] = module
         if not (file.parent / f"{name}.py").is_file():
             sys.modules[name] = module
-    say(begin="")
-    module, error = None, None
+    settle(file.parent)
+    module, stopped, error = None, "", ""
     try:
-        settle(file.parent)
-        if hasattr(contract, "prepare"):
-            contract.prepare(file)
-        module = import_as_far_as_it_goes(file)
+        if request["heads"]:
+            stage.prepare(file, request["heads"])
+        module, stopped = import_as_far_as_it_goes(file)
     except BaseException as problem:
-        error = f"{file.name} cannot be imported: {describe(problem)}"
-    said = list(remarks)
-    for name in request["tests"]:
-        say(begin=name)
-        start = time.perf_counter()
-        remarks[:] = []
-        message = error or run_test(functions[name], module, file.parent)
-        say(
-            test=name,
-            message=message,
-            seconds=round(time.perf_counter() - start, 3),
-            remarks=[one_line(text, 300) for text in said + remarks][:5],
-        )
-        said = []
+        error = describe(problem)
+    say(id=request["id"], stopped=stopped, error=error, remarks=stage.remarks)
+    for line in requests:
+        request = wire.unpack(line)
+        try:
+            settle(file.parent)
+            answer = {"value": getattr(plays, request["play"])(module, **request["inputs"])}
+        except plays.Failed as failed:
+            error = failed.args[1]
+            answer = {"failed": failed.args[0], "error": describe(error), "kind": kind(error)}
+        except BaseException as problem:  # a play must survive any object that a learner returns
+            answer = {"failed": "this", "error": describe(problem), "kind": kind(problem)}
+        say(id=request["id"], **answer)
 
 
 def import_as_far_as_it_goes(file):
-    """The module in a file, even if an error stops it half-way: what it defined until then counts.
+    """(the module in a file, how its import stopped): what it defined until then counts.
 
     The course's neural_nets.py trains and tests while it is imported, and a mistake there should
     not cost the points of what stands above it.
@@ -164,31 +131,23 @@ def import_as_far_as_it_goes(file):
     except Exception as problem:
         if isinstance(problem, SyntaxError) and not hasattr(module, "__builtins__"):
             raise
-        stopped.append(describe(problem))
-        remark(f"the import of {file.name} stops with {stopped[0]}")
-    return module
+        return module, describe(problem)
+    return module, ""
 
 
 def settle(folder):
-    """The same dice and the same working directory for every test."""
+    """The same dice and the same working directory for every play."""
     with contextlib.suppress(OSError):
         os.chdir(folder)
     random.seed(0)
-    sys.modules["numpy"].random.seed(0)
-    sys.modules["torch"].manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002 - the dice that learners throw
+    torch.manual_seed(0)
 
 
-def run_test(function, module, folder):
-    """The message of the mistake that a test finds, '' for none."""
-    try:
-        settle(folder)
-        function(module)
-    except Mistake as mistake:
-        return one_line(mistake)
-    except BaseException as error:  # a test must survive any object that a learner returns
-        return one_line(f"this ends with {describe(error)}")
-    return ""
+def kind(error):
+    return type(error).__name__ if isinstance(error, Exception) else "exit"
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     main()

@@ -34,7 +34,8 @@ def edited(base, module, *mistakes):
 def write(folder, edits, base="course", module=None):
     """Writes the six modules of `base`, the rest from "course", with one edited; returns folder.
 
-    Raises ValueError if what an edit replaces does not stand in the base.
+    An edit is a pair, what stands in the base and what stands there instead; (None, text) writes
+    the whole file. Raises ValueError if what an edit replaces does not stand in the base.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted((HERE / "course").glob("*.py")):
@@ -44,8 +45,8 @@ def write(folder, edits, base="course", module=None):
         file = folder / f"{module}.py"
         text = file.read_text(encoding="utf-8")
         for old, new in edits:
-            if old not in text:
+            if old is not None and old not in text:
                 raise ValueError(f"{module}.py of {base} has no {old!r}")
-            text = text.replace(old, new, 1)
+            text = new if old is None else text.replace(old, new, 1)
         file.write_text(text, encoding="utf-8")
     return folder

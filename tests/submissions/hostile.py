@@ -5,6 +5,7 @@ done to the right solution in tidy/: text put in front of the module, or edits.
 """
 # ruff: noqa: E501 - one misdeed stands on one line
 
+from pathlib import Path
 from typing import NamedTuple
 
 FIRST = "# ruff: noqa"  # each module of course/ begins so
@@ -13,6 +14,22 @@ PREDICT = "    def predict(self, x1, x2):\n"
 EPOCH = "    training = model.training\n"
 FORWARD = "        xf = self.flatten(x)\n"
 MAIN = "def main():\n"
+PROJECT = Path(__file__).resolve().parents[2]
+FORGE = """import gc, os, sys, threading, types
+words = dict(value=True, test="x", message="", passed=True, ended=0, ready=True)
+for module in list(sys.modules.values()):
+    if getattr(module, "__name__", "").startswith("tests.grading"):
+        for name, thing in list(vars(module).items()):
+            if isinstance(thing, types.FunctionType) and thing.__module__ == module.__name__:
+                setattr(module, name, lambda *_, **__: words)
+frame = sys._getframe()
+while frame:
+    for name, thing in list(frame.f_locals.items()):
+        if name == "say" and callable(thing):
+            for number in range(200):
+                thing(id=number, **words)
+    frame = frame.f_back
+"""
 
 
 class Hostile(NamedTuple):
@@ -115,6 +132,60 @@ HOSTILE = [
         "for fd in range(3, 64):",
         "    try:",
         "        os.write(fd, b'{\"test\": 1}\\n[]\\n\\xff\\n' + b'z' * 3000 + b'\\n')",
+        "    except OSError:",
+        "        pass",
+    ),
+    Hostile("forges_the_answers", "neural_nets", True, "", [(None, FORGE)]),
+    inside(
+        "lines_without_end",
+        "neural_nets",
+        True,
+        "does not come to an end",
+        PREDICT,
+        "import os, time",
+        "while True:",
+        "    for fd in range(3, 20):",
+        "        try:",
+        '            os.write(fd, b\'{"id": 99, "value": 1}\\n\')',
+        "        except OSError:",
+        "            pass",
+        "    time.sleep(0.001)",
+    ),
+    in_front(
+        "kills_every_parent",
+        "neural_nets",
+        None,
+        "",
+        "import os, pathlib",
+        "for place in pathlib.Path('/proc').glob('[0-9]*'):",
+        "    command = (place / 'cmdline').read_bytes() if (place / 'cmdline').exists() else b''",
+        "    if b'worker.py' in command and int(place.name) != os.getpid():",
+        "        try:",
+        "            os.kill(int(place.name), 9)",
+        "        except OSError:",
+        "            pass",
+    ),
+    in_front(
+        "leaves_its_session",
+        "neural_nets",
+        False,
+        "",
+        "import os, time",
+        "if os.fork() == 0:",
+        "    os.setsid()",
+        "    if os.fork() == 0:",
+        "        time.sleep(12345)",
+        "    os._exit(0)",
+    ),
+    in_front(
+        "writes_into_the_project",
+        "neural_nets",
+        False,
+        "",
+        "import pathlib",
+        f"for place in ({str(PROJECT)!r}, {str(PROJECT / 'tests/contract')!r}):",
+        "    try:",
+        "        (pathlib.Path(place) / 'left_by_a_submission.py').write_text('')",
         "    except OSError:",
         "        pass",
     ),

@@ -308,7 +308,6 @@ TWO_DIGITS = [
                 "F.dropout(F.layer_norm(F.relu(self.hidden(xf)), (64,)), 0.1, self.training)",
             ),
         ),
-        ("relu_at_the_end", ("self.out2(h)", "F.relu(self.out2(h))")),
     ),
     *edited(
         "course",
