@@ -45,6 +45,12 @@ def parse_arguments(argv):
         help="after a crash: grade only what the same command had not finished",
     )
     parser.add_argument(
+        "--detail",
+        choices=report.DETAILS,
+        default="numbers",
+        help="how much of a mistake the table of points and Gradescope tell (default: all)",
+    )
+    parser.add_argument(
         "--gradescope-zip", metavar="FILE.zip", type=Path, help="write the zip for Gradescope"
     )
     args = parser.parse_args(argv)
@@ -114,8 +120,8 @@ def short_names(graded):
     return [one._replace(name=name) for one, name in zip(graded, names, strict=True)]
 
 
-def csv_row(graded):
-    row = report.row(graded.name, graded.results)
+def csv_row(graded, detail):
+    row = report.row(graded.name, report.told(graded.results, detail))
     if graded.trouble:
         row = dict.fromkeys(row, "") | {"submission": graded.name, "first_mistake": graded.trouble}
     return row
@@ -125,7 +131,7 @@ def write_results(args, graded):
     """Writes what was asked for; returns the names of the files."""
     written = [args.csv] if args.csv else []
     if args.csv:
-        utils.write_table(args.csv, [csv_row(one) for one in graded])
+        utils.write_table(args.csv, [csv_row(one, args.detail) for one in graded])
     if args.class_report:
         today = datetime.date.today().isoformat()
         class_report.write(args.class_report, short_names(graded), today)
@@ -135,14 +141,14 @@ def write_results(args, graded):
     else:
         table = csv.DictWriter(sys.stdout, report.COLUMNS, lineterminator="\n")
         table.writeheader()
-        table.writerows(map(csv_row, graded))
+        table.writerows(csv_row(one, args.detail) for one in graded)
     return written
 
 
 def main(argv=None):
     args = parse_arguments(argv)
     if args.gradescope_zip:
-        autograder.write(args.gradescope_zip)
+        autograder.write(args.gradescope_zip, args.detail)
         print(f"{args.gradescope_zip} is ready for Gradescope's Configure Autograder page")
         return 0
     start = time.monotonic()

@@ -7,7 +7,6 @@ import re
 import statistics
 import textwrap
 from collections import Counter, defaultdict
-from itertools import takewhile
 from typing import NamedTuple
 
 import utils
@@ -19,9 +18,7 @@ MOST_BARS = 10  # in the picture; the page lists all
 MOST_ROWS = 5  # on the terminal
 PARAMETERS = re.compile("(output|hidden) weights|biases")  # one mistake in three tests
 NUMBER = re.compile(r"(?<![\w.])-?(\d[\d.]*(e[+-]?\d+)?|inf|nan)\b")
-STOPPED = re.compile(
-    r"does not come to an end|crashes Python|ends Python|has used up its|was not tried after"
-)
+STOPPED = {"hangs", "dies", "given_up", "time_over", "too_much"}  # keys of the contract's mistakes
 UNKNOWN = re.compile(
     r"( is wrong|wrongly|wrong averages)$|ends with|cannot be imported|(is|are) right\b"
 )
@@ -46,17 +43,14 @@ class Mistake(NamedTuple):
 
 
 def mistake_of(result):
-    """The mistake behind a test that was lost. This alone knows how a message is built."""
-    text = re.sub(r"^\S+\.py: ", "", result.message)  # which of two files of one name
-    text = re.sub(r" \([^()]*\d[^()]*\)(?=:|$)", "", text)
-    first, *more = text.split(": ")
-    more = takewhile(lambda part: not re.search(r"\d|ends with", part), more)
-    words = first if "ends with" in first else ": ".join([first, *more])
-    function = result.title.split()[0]
-    if "_" in function and f": {function}" in text and function not in words:
+    """The mistake behind a test that was lost."""
+    words, function = result.words or result.message, result.title.split()[0]
+    if "_" in function and words.startswith("it ") and function not in words:
         words = f"{function}: {words}"
-    unknown = UNKNOWN.search(first)
-    kind = "stopped" if STOPPED.search(text) else "unknown" if unknown else "known"
+    if result.key in {"raises", "import_fails"}:
+        words = words.split(": ")[0]  # the kind of error, without its own words
+    unknown = UNKNOWN.search(words)
+    kind = "stopped" if result.key in STOPPED else "unknown" if unknown else "known"
     key = PARAMETERS.sub("weights", NUMBER.sub("…", words))
     return Mistake(kind, result.exercise, key, words, result.message)
 

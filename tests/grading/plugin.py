@@ -36,6 +36,9 @@ def pytest_addoption(parser):
         "--submission", metavar="DIR", help="grade the solution in DIR, test nothing else"
     )
     group.addoption(
+        "--detail", choices=report.DETAILS, default="numbers", help="how much of a mistake is told"
+    )
+    group.addoption(
         "--gradescope", metavar="FILE", help="write the grades to FILE as Gradescope wants them"
     )
 
@@ -101,7 +104,8 @@ def pytest_pyfunc_call(pyfuncitem):
             pytest.skip("not submitted")
         pytest.fail(f"this project has no {exercise}.py", pytrace=False)
     if not result.passed:
-        pytest.fail(f"{exercise}: {result.message}", pytrace=False)
+        (told,) = report.told([result], pyfuncitem.config.getoption("detail"))
+        pytest.fail(f"{exercise}: {told.message}", pytrace=False)
     return True
 
 
@@ -112,14 +116,14 @@ def pytest_sessionfinish(session):
     grades.stream.close()
     file = session.config.getoption("gradescope")
     if file:
-        report.write_gradescope(
-            Path(file), list(grades.results.values()), time.monotonic() - grades.start
-        )
+        results = report.told(grades.results.values(), session.config.getoption("detail"))
+        report.write_gradescope(Path(file), list(results), time.monotonic() - grades.start)
 
 
 def pytest_terminal_summary(terminalreporter, config):
     grades = config.stash.get(GRADES, None)
     if config.getoption("submission") and grades and grades.results:
         terminalreporter.section(f"grades of {config.getoption('submission')}")
-        for line in report.table(list(grades.results.values())):
+        results = report.told(grades.results.values(), config.getoption("detail"))
+        for line in report.table(list(results)):
             terminalreporter.line(line)

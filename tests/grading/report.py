@@ -6,14 +6,28 @@ stops at a failure without a traceback, the second writes no results.json. What 
 is this file.
 """
 
+import dataclasses
 import json
 import textwrap
 
 from tests.grading.judge import one_line
 from tests.grading.supervisor import EXERCISES
 
+# How much of a mistake is told: a question that leads to it, the mistake named, or its numbers too.
+DETAILS = ["hint", "mistake", "numbers"]
 WIDTH = 100  # characters of a line in the terminal
 COLUMNS = ["submission", *EXERCISES, "total", "possible", "first_mistake"]
+
+
+def told(results, detail):
+    """The results as somebody reads them who gets less than all: DETAILS says what.
+
+    Remarks are for those who get all: they have numbers in them.
+    """
+    if detail == "numbers":
+        return results
+    field = {"hint": "hint", "mistake": "words"}[detail]
+    return [dataclasses.replace(r, message=getattr(r, field), remarks=[]) for r in results]
 
 
 def by_exercise(results):
