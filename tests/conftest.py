@@ -58,6 +58,13 @@ def mnist():
     return all_of_mnist()
 
 
+def slow_sample(cases, ids, share):
+    """Parameters of which every share-th is a slow test, and the others are exhaustive ones."""
+    marks = [pytest.mark.exhaustive if i % share else pytest.mark.slow for i in range(len(cases))]
+    parts = zip(cases, ids, marks, strict=True)
+    return [pytest.param(case, id=name, marks=mark) for case, name, mark in parts]
+
+
 def run_script(script, *options, **more):
     """Run a script as a user does; returns the finished process with its text output."""
     command = [sys.executable, str(ROOT / script), *map(str, options)]

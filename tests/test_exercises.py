@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from tests import exercises
-from tests.conftest import ROOT
+from tests.conftest import ROOT, slow_sample
 from tests.practice import cases, clinic, judging, mistakes, source, verdicts
 from tests.practice.mistakes import MISTAKES
 from tests.practice.steps import STEPS
@@ -156,8 +156,7 @@ def test_known_mistakes_are_told_apart(name, worker):
     assert_told_apart(BY_NAME[name], worker)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("step", STEPS, ids=[step.name for step in STEPS])
+@pytest.mark.parametrize("step", slow_sample(STEPS, list(BY_NAME), share=3))
 def test_all_known_mistakes_are_told_apart(step, worker):
     assert_told_apart(step, worker)
 
@@ -351,8 +350,7 @@ def test_a_curve_that_looks_right_is_told_from_one_that_does_not():
     assert "it stops after 3 of 8 epochs" in clinic.describe([near[:3], right])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("step", STEPS, ids=[step.name for step in STEPS])
+@pytest.mark.parametrize("step", slow_sample(STEPS, list(BY_NAME), share=6))
 def test_every_case_trains_and_its_repair_is_right(step, tmp_path, worker):
     numbers = [n for n, mistake in enumerate(cases.CASES, 1) if mistake.step == step.name]
     for number in numbers:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 from tests import grade
-from tests.conftest import ROOT
+from tests.conftest import ROOT, slow_sample
 from tests.contract.mistakes import MISTAKES
 from tests.grading import codes, judge, plays, plugin, report, supervisor, wire
 from tests.grading.supervisor import EXERCISES, Result
@@ -53,7 +53,7 @@ def worker():
 
 
 def named(fixtures):
-    return [pytest.param(fixture, id=fixture.name) for fixture in fixtures]
+    return slow_sample(fixtures, [fixture.name for fixture in fixtures], share=8)
 
 
 def check_wrong(folder, worker, wrong):
@@ -95,13 +95,11 @@ def test_each_exercise_gets_the_words_for_its_own_mistake(tmp_path, worker):
         assert any(wrong.says in message for message in lost), (wrong.name, lost)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("wrong", named(WRONG))
 def test_wrong(tmp_path, worker, wrong):
     check_wrong(tmp_path, worker, wrong)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("right", named(RIGHT))
 def test_right(tmp_path, worker, right):
     check_right(write(tmp_path, right.edits, right.base, right.module), worker)
