@@ -28,7 +28,7 @@ def thinned(shape):
             north, east, south, west = np.roll(near[::2], turn, 0)
             kept = (north & east & south) | (east & south & west)
             count = near.sum(0)
-            shape = shape & ~((2 <= count) & (count <= 6) & (changes == 1) & ~kept)
+            shape = shape & ~((count >= 2) & (count <= 6) & (changes == 1) & ~kept)
     return shape[1:-1, 1:-1]
 
 
@@ -96,7 +96,7 @@ def lines(random, step, width):
 
 
 def on_desk(page, random, rims):
-    """A page of which the desk covers rims: (above, below, left, right) in pixels, not all straight."""
+    """A page of which a desk covers rims: above, below, left and right, in pixels."""
     grain = ndimage.gaussian_filter(random.normal(0, 1, page.shape), (1, 30))
     desk = DESK + 0.04 * grain / grain.std()
     sheet = np.ones(page.shape, bool)
@@ -119,7 +119,7 @@ def in_a_row(digits, random, gap):
 
 
 def one_above_the_other(digits, random, gap):
-    """Two digits, the second below the first, `gap` of their height apart; less than 0: overlapping."""
+    """Two digits, `gap` of their height apart; less than 0: they overlap."""
     first, second = (inked(marker(digit, 170)) for digit in digits)
     places = [(20, 150 + random.integers(-8, 9))]
     places.append((20 + len(first) + round(gap * 120), 150 + random.integers(-8, 9)))

@@ -1,7 +1,7 @@
 """Which photographs of handwriting are read? A table of kinds, made of digits of the dev set.
 
     python tests/benchmarks/bench_photographs.py
-    python tests/benchmarks/bench_photographs.py --one runs/nnet_cnn/model.pt --only "thin pen" chalk
+    python tests/benchmarks/bench_photographs.py --one FILE --only "thin pen" chalk
     python tests/benchmarks/bench_photographs.py --look photographs.png      examples of each kind
 
 The pictures come from tests/photographs.py and are read by nnet_cnn.py --predict, those of pairs by
