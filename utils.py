@@ -1057,18 +1057,34 @@ def show_pictures(paths):
 # A network reads what looks like the digits it learned from. Those were made so (the authors'
 # description, see Datasets/README.md): a black-and-white digit was scaled, its proportions kept, to
 # fit a box of 20 x 20 pixels, which made the greys, then placed in a field of 28 x 28 with its
-# centre of mass in the middle. normalise() does the same. Two digits, as utils_multiMNIST.py
-# composes them, are two such fields 14 rows apart: a field of 42 x 28 and a box of 34 x 20.
+# centre of mass in the middle. mnist_form() does the same. Two digits, as utils_multiMNIST.py
+# composes them, are two such fields 14 rows apart.
 #
-# MNIST never had to look for its ink: the scans were black and white already, without shadows,
-# pencil or chalk. How find_ink() and fit_paper() tell ink from paper is ours. 1.5 times the median
-# distance from the middle is the standard deviation of normal noise, of which 99.7 % lie within
-# three; the other thresholds are rules of thumb, judged by what they achieve: a thousand test
-# digits, made into photographs of seven kinds, are read within 1 % as well as the originals
-# (tests/test_nnet_cnn.py).
+# MNIST never had to look for its ink: the scans were black and white already, of one digit each.
+# How find_ink() tells ink from paper, and find_digits() digits from what is none, is ours. Nothing
+# else makes a network say "I see no digit": it spreads 100 % over the ten that it knows. What each
+# kind of photograph comes to: tests/benchmarks/bench_photographs.py, of digits of the dev set.
 
 # What cameras and drawing programs write. Not EPS: Pillow would run Ghostscript on it, a program.
 FORMATS = ["PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000"]
+
+# Of the picture.
+WINDOW = 0.3  # of its longer side is broader than any stroke: paper shows in every such window
+DARK = 0.4  # of the paper's brightness: a shadow leaves half of the light, a desk returns less
+LINE = 1 / 45  # of its shorter side is the most that a ruled line is wide, its slant included
+# Of the ink.
+FAINT = 0.1  # of the way from black to white is the least that differs from paper
+PALE = 0.15  # of the strongest ink and less is paper that shows through, or its squares
+DUST = 0.05  # of the largest part is the least that belongs to a digit
+# Of a digit; in brackets the extreme thousandth of the dev digits.
+STROKE = 2.5  # of 28 pixels: the width that strokes have (median 2.7), thinner ones get it
+BROAD = 0.33  # of its longer side is the broadest stroke (0.27)
+LONG = 3.7  # times its longer side is the longest line (3.3); a scribble is longer
+WIDE = 1.9  # times its height is the widest digit (1.75); two that touch are wider
+SHORT = 0.4  # of the tallest in a row is the shortest digit; what is shorter is a part of one
+NEAR = 0.3  # of the tallest is how far a part of a digit may be from the rest
+MOST = 12  # digits in a row
+CROP = "more than a digit and paper; crop it closer"
 
 
 def read_picture(path):
@@ -1087,8 +1103,8 @@ def read_picture(path):
                 raise UserError(f"{path} is too large ({image.width} x {image.height} pixels)")
             image.draft("RGB", (320, 320))  # lets JPEG skip what is thrown away below
             upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):  # 16 bits of grey, which convert() would cut off
-                upright = Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
+            if upright.mode[0] in "IF":  # more than 8 bits of grey, which convert() would cut off
+                upright = Image.fromarray(in_bytes(np.asarray(upright, np.float32)))
             upright = upright.convert("RGBA")
         upright.thumbnail((320, 320))
         rgba = np.asarray(upright, np.float32) / 255
@@ -1099,72 +1115,195 @@ def read_picture(path):
     return grey * alpha + paper * (1 - alpha)
 
 
-def fit_paper(grey):
-    """Return the paper's brightness (H, W) under a picture (H, W), and how noisy it is.
+def in_bytes(levels):
+    """Bring grey levels of any range to bytes: floats to 1, 8, 10, 12 or 16 bits to their white.
 
-    The paper, unevenly lit, is taken for a quadratic surface in row and column. The picture's rim
-    shows the paper nearly everywhere; from there it is fitted, and then again from all pixels that
-    agree with the fit, until the ink is left out.
+    A file does not say how many of its 16 bits a camera or scanner filled.
     """
-    step = max(1, min(grey.shape) // 50)  # some thousand pixels are enough for six numbers
-    rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in grey.shape)
-    powers = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)]  # of row and column
-    few = grey[::step, ::step]
-    terms = [np.outer(rows[::step] ** i, columns[::step] ** j) for i, j in powers]
-    surface = np.stack(terms, axis=2)  # (h, w, 6)
-    rim = np.ones(few.shape, bool)
-    wide = max(1, min(few.shape) // 12)
-    rim[wide:-wide, wide:-wide] = False
-    known, rest = rim, few - np.median(few[rim])
-    for turn in range(8):
-        noise = 1.5 * np.median(np.abs(rest[known])) + 0.01
-        known = (np.abs(rest) < 3 * noise) & (rim if turn < 4 else True)
-        count = 3 if turn < 4 else 6  # slopes first: a rim says little of curvature
-        weights = np.linalg.lstsq(surface[known][:, :count], few[known], rcond=None)[0]
-        rest = few - surface[:, :, :count] @ weights
-    whole = (np.outer(rows**i, columns**j) for i, j in powers)
-    return sum(w * term for w, term in zip(weights, whole, strict=True)), noise
+    if not np.isfinite(levels).all() or levels.min() < 0:
+        raise ValueError("a grey level is negative or no number")
+    white = next(one for one in (1, 255, 1023, 4095, 65535, np.inf) if levels.max() <= one)
+    return np.uint8(255 * levels / min(white, levels.max() + (white == np.inf)))
 
 
 def find_ink(grey):
-    """Separate ink from paper: (H, W) grey levels -> (H, W) ink, 0 paper to 1 ink; None if blank.
+    """Separate ink from paper: (H, W) grey levels -> (H, W) ink, 0 paper to 1 ink.
 
-    Ink is what differs from the paper by more than noise, darker or lighter, whichever is more. A
-    page where nothing differs by a tenth of the way from black to white is blank. What differs as
-    much as the upper quarter of the ink does is 1, what differs by less than 15 % of that is paper.
+    Ink is what differs from the paper around it by more than noise, darker or lighter, whichever is
+    more. Paper is what remains when all that is narrower than a window is painted over (a
+    morphological closing): so shadows are paper, however sharp their edges.
     """
-    paper, noise = fit_paper(grey)
-    rest = grey - paper
-    ink = rest if (rest * rest * rest).sum() > 0 else -rest  # cubes: strong differences decide
-    strong = ink[ink > max(3 * noise, 0.1)]
+    from scipy import ndimage
+
+    rim = round(WINDOW * max(grey.shape)) | 1
+    inside, outside = np.s_[rim:-rim, rim:-rim], np.pad(grey, rim, mode="edge")
+    paper, board = (
+        change(outside, rim)[inside] for change in (ndimage.grey_closing, ndimage.grey_opening)
+    )
+    # Chalk is what a painter in the dark paints over, and paper on a dark desk is not.
+    lost = grey.max() - ndimage.grey_opening(outside, round(0.6 * rim))[inside].max()
+    if lost > max(paper.min() - grey.min(), 0.25 * np.ptp(grey)):
+        ink, sheet = grey - board, np.ones(grey.shape, bool)
+    else:
+        ink, sheet = paper - grey, paper >= DARK * paper.max()
+    if not sheet.all():  # the largest bright region is the sheet; its rim is blurred
+        regions, _ = ndimage.label(sheet)
+        sheet = regions == 1 + np.argmax(np.bincount(regions[sheet])[1:])
+        sheet = ndimage.binary_erosion(
+            sheet, iterations=max(1, min(grey.shape) // 80), border_value=1
+        )
+    low, level = np.percentile(ink[sheet], (10, 25))  # so much is paper in any case
+    ink, noise = np.where(sheet, ink - level, 0), 1.6 * (level - low)  # sd, if it is normal
+    strong = ink[ink > max(3 * noise, FAINT)]
     if strong.size == 0:
-        return None
+        return np.zeros_like(grey)
     strongest = np.percentile(strong, 75)
-    return np.where(ink > max(0.15 * strongest, 3 * noise), np.clip(ink / strongest, 0, 1), 0)
+    ink = np.where(ink > max(PALE * strongest, 3 * noise), np.clip(ink / strongest, 0, 1), 0)
+    return without_lines(ink)
 
 
-def normalise(grey, height=28):
-    """Grey levels (H, W) -> MNIST's own form, float32 (height, 28), ink 1 on 0; None if blank.
+def without_lines(ink):
+    """Take away lines that span most of the sheet, (H, W): no digit does. Strokes across stay."""
+    from scipy.ndimage import maximum_filter1d, minimum_filter1d
+
+    wide = round(LINE * min(ink.shape))
+    for along, across in ((0, 1), (1, 0)):
+        far, mask = round(0.7 * ink.shape[along]), ink > 0
+        spread = maximum_filter1d(mask, wide, across)  # keeps a slanting line in one piece
+        spans = maximum_filter1d(minimum_filter1d(spread, far, along), far, along)
+        stroke = maximum_filter1d(minimum_filter1d(mask, wide, across), wide, across)
+        ink = np.where(spans & ~stroke, 0, ink)
+    return ink
+
+
+def find_digits(grey, height=28):
+    """Find the digits in grey levels (H, W): float32 (N, height, 28), as MNIST's.
+
+    A row of them, from left to right; with height 42 one image of two, one above the other. Raises
+    UserError, in words for the owner of the picture, if there is no ink, or what is no digit.
+    """
+    from scipy import ndimage
+
+    ink = find_ink(grey)
+    if not (ink > 0.3).any():
+        raise UserError("blank, no ink found")
+    labels, count = ndimage.label(ink > 0, np.ones((3, 3)))
+    sizes = ndimage.sum_labels(ink > 0.3, labels, range(1, count + 1))
+    kept = 1 + np.flatnonzero(sizes > DUST * sizes.max())
+    if len(kept) > 3 * MOST:
+        raise UserError(CROP)
+    pieces = [ink * (labels == part) for part in kept]
+    if height > 28:
+        return two_digits(whole_digits(pieces, axis=0), height)
+    digits = whole_digits(pieces, axis=1)
+    heights, widths = np.transpose([box_sizes(digit) for digit in digits])
+    middles = [box_of(digit)[:, 0].mean() for digit in digits]
+    touching = len(digits) > 1 and widths.max() > 1.2 * heights.max()
+    if len(digits) > MOST or np.ptp(middles) > heights.max() or touching:
+        raise UserError(CROP)
+    return np.stack([one_digit(digit) for digit in digits])
+
+
+def two_digits(digits, height):
+    """Return the image (1, height, 28) of one or two pieces of ink (H, W), sorted from above."""
+    if len(digits) == 1 and np.divide(*box_sizes(digits[0])) >= 1:  # two that touch
+        return mnist_form(digits[0], height)[None]
+    if len(digits) != 2:
+        raise UserError("not two digits, one above the other; crop it closer")
+    upper, lower = (one_digit(digit) for digit in digits)
+    both = np.zeros((height, 28), np.float32)
+    both[:28] = upper
+    both[-28:] = np.maximum(both[-28:], lower)
+    return both[None]
+
+
+def one_digit(ink):
+    """Return one digit's form (28, 28), or raise UserError if the ink cannot be a digit."""
+    (height, width), stroke = box_sizes(ink), stroke_width(ink)
+    longer, length = max(height, width), (ink > 0.3).sum() / stroke
+    if width > WIDE * height or stroke > BROAD * longer or length > LONG * longer:
+        raise UserError(CROP)
+    return mnist_form(ink)
+
+
+def box_of(ink):
+    """Return the box of the ink (H, W): array [[top, left], [bottom, right]], ends excluded."""
+    rows, columns = (np.flatnonzero((ink > 0.3).any(axis)) for axis in (1, 0))
+    if not rows.size:
+        return np.zeros((2, 2), int)
+    return np.array([[rows[0], columns[0]], [rows[-1] + 1, columns[-1] + 1]])
+
+
+def box_sizes(ink):
+    """Return the height and the width of the ink's box."""
+    return np.subtract(*box_of(ink)[::-1])
+
+
+def whole_digits(pieces, axis):
+    """Join pieces of ink to digits, sorted along an axis: 1 left to right, 0 from above.
+
+    Pieces that overlap along the axis by half of the smaller one are of one digit. A short piece,
+    as the bar of a 5, belongs to what is nearest. Raises UserError if it is far from all.
+    """
+    heights = [box_sizes(piece)[0] for piece in pieces]
+    order = np.argsort([box_of(piece)[:, axis].mean() for piece in pieces])
+    tall = [i for i in order if heights[i] >= SHORT * max(heights)]
+    digits = []
+    for i in tall:
+        piece = pieces[i]
+        size = min(box_sizes(one)[axis] for one in (piece, *digits[-1:]))
+        gaps = gaps_between(digits[-1], piece) if digits else np.zeros(2)
+        if gaps[axis] > -0.5 * size:
+            digits.append(piece)
+        elif gaps[1 - axis] > 0:
+            raise UserError(CROP)  # they stand the other way
+        else:
+            digits[-1] = digits[-1] + piece
+    for i in set(order) - set(tall):
+        distances = [gaps_between(digit, pieces[i]).max() for digit in digits]
+        if min(distances) > NEAR * max(heights):
+            raise UserError(CROP)
+        digits[np.argmin(distances)] += pieces[i]
+    return digits
+
+
+def gaps_between(one, other):
+    """Return the gaps (rows, columns) between two pieces of ink; less than 0: they overlap."""
+    (start, end), (begin, stop) = box_of(one), box_of(other)
+    return np.maximum(start, begin) - np.minimum(end, stop)
+
+
+def stroke_width(ink):
+    """Return how broad strokes are: four times the mean distance of their pixels to an edge."""
+    from scipy import ndimage
+
+    inside = np.pad(ink > 0.3, 1)
+    return 4 * ndimage.distance_transform_edt(inside)[inside].mean() - 2  # pixels count from 1
+
+
+def mnist_form(ink, height=28):
+    """Bring one digit's ink (H, W) into MNIST's own form: float32 (height, 28), ink 1 on 0.
 
     MNIST's procedure (Datasets/README.md): the ink's bounding box is scaled to fit 20 columns and
     height - 8 rows, its proportions kept, then moved so that its centre of mass is in the middle,
     or as near to it as no ink is cut off. Of two digits, height 42, the box is in the middle rows.
+    Thin strokes are thickened before, or they would become grey.
     """
     from PIL import Image
     from scipy import ndimage
 
-    ink = find_ink(grey)
-    if ink is None:
-        return None
-    parts, count = ndimage.label(ink > 0, np.ones((3, 3)))
-    sizes = ndimage.sum_labels(ink, parts, range(1, count + 1))
-    ink = ink * np.isin(parts, 1 + np.flatnonzero(sizes > 0.02 * sizes.sum()))  # dust is no digit
-    if not (ink > 0.3).any():  # nothing but dust
-        return None
-    box = ink[ndimage.find_objects((ink > 0.3).astype(int))[0]]  # 0.3: without blurred edges
-    scale = min((height - 8) / box.shape[0], 20 / box.shape[1])
+    room = np.array([height - 8, 20])
+    scale = (room / box_sizes(ink)).min()
+    more = (STROKE / scale - stroke_width(ink)) / 2 / (1 - STROKE / 20)  # the box will grow as well
+    if more > 0.5:
+        ink = np.pad(ink, round(more) + 2)
+        far = ndimage.distance_transform_edt(ink <= 0.3)
+        ink = np.maximum(ink, np.clip(more + 1 - far, 0, 1))
+    (top, left), (bottom, right) = box_of(ink)
+    box = ink[top:bottom, left:right].astype(np.float32)
+    scale = (room / box.shape).min()
     size = [max(1, round(scale * n)) for n in box.shape[::-1]]  # Pillow wants (columns, rows)
-    small = np.asarray(Image.fromarray(box.astype(np.float32)).resize(size, Image.Resampling.BOX))
+    small = np.asarray(Image.fromarray(box).resize(size, Image.Resampling.BOX))
     row, column = ndimage.center_of_mass(small)
     if height > 28:  # two digits have their places, whichever of them has more ink
         row = (len(small) - 1) / 2
@@ -1189,17 +1328,19 @@ def read_pictures(args, classify, height=28):
         except UserError as error:
             problems.append(str(error))
             continue
-        digit = normalise(grey, height)
-        if digit is None:
-            print(f"{path}: blank, no ink found")
+        try:
+            found = find_digits(grey, height)
+        except UserError as refusal:
+            print(f"{path}: {refusal}")
             answers.append((path, ()))
             continue
-        chances = classify(digit[None])[:, 0]  # (heads, 10)
-        sure = ", ".join(f"{100 * chance:.1f}%" for chance in chances.max(1))
-        digits = chances.argmax(1).tolist()
-        print(f"{path}: {' '.join(map(str, digits))} ({sure})")
-        answers.append((path, tuple(digits)))
-        drawn.append((path, grey, digit, chances))
+        for i, chances in enumerate(np.swapaxes(classify(found), 0, 1)):  # each (heads, 10)
+            name = f"{path}, digit {i + 1} of {len(found)}" if len(found) > 1 else path
+            sure = ", ".join(f"{100 * chance:.1f}%" for chance in chances.max(1))
+            digits = chances.argmax(1).tolist()
+            print(f"{name}: {' '.join(map(str, digits))} ({sure})")
+            answers.append((path, tuple(digits)))
+            drawn.append((name, grey, found[i], chances))
     if drawn and not args.no_plots and (args.show or "output_dir" in args.typed):
         args.output_dir.mkdir(parents=True, exist_ok=True)
         names, greys, digits, chances = zip(*drawn[:20], strict=True)  # more could not be read
@@ -1262,7 +1403,7 @@ def drawing_pad(classify):
     last = []  # where the pen was, while it is down
 
     def show():
-        digit = normalise(1 - ink)  # None as long as nothing is drawn
+        digit = mnist_form(ink) if ink.any() else None
         heights = np.zeros(10) if digit is None else 100 * classify(digit[None])[0, 0]
         for bar, height in zip(chances, heights, strict=True):
             bar.set_height(height)

@@ -4,11 +4,18 @@ import os
 import types
 
 import utils
+from tests import photographs
 from tests.conftest import chances_of, figures_drawn
 from utils import UserError
 
 import numpy as np
 import pytest
+
+
+def form_of(grey, height=28):
+    """The only image that find_digits finds in grey levels."""
+    (digit,) = utils.find_digits(np.asarray(grey, np.float32), height)
+    return digit
 
 
 def drawn_seven(size=120, thick=10):
@@ -33,7 +40,7 @@ PAPERS = {
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_a_digit_takes_mnists_form_whatever_the_paper(paper):
-    digit = utils.normalise(PAPERS[paper](drawn_seven()).astype(np.float32))
+    digit = form_of(PAPERS[paper](drawn_seven()).astype(np.float32))
     assert digit.shape == (28, 28) and digit.dtype == np.float32
     rows, columns = np.nonzero(digit > 0.3)
     assert np.ptp(rows) + 1 == 20  # the longer side fills the box of 20 x 20
@@ -43,28 +50,137 @@ def test_a_digit_takes_mnists_form_whatever_the_paper(paper):
     assert (digit.sum(1) * place).sum() / mass == pytest.approx(14, abs=0.51)
     assert (digit.sum(0) * place).sum() / mass == pytest.approx(14, abs=0.51)
     assert digit.max() > 0.95 and digit[0].max() == 0
-    clean = utils.normalise(1 - drawn_seven())
+    clean = form_of(1 - drawn_seven())
     assert np.abs(digit - clean).mean() < 0.02
 
 
-def test_two_digits_fill_the_taller_picture():
-    digit = utils.normalise(1 - np.vstack([drawn_seven()] * 2), height=42)
-    assert digit.shape == (42, 28)
-    rows, columns = np.nonzero(digit > 0.3)
-    assert np.ptp(rows) + 1 == 34 and np.ptp(columns) + 1 <= 20
+def save(image, path, **options):
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("gap", [0, 30, 300])
+def test_two_digits_become_what_the_networks_of_pairs_learn_from(gap):
+    """Two images of one digit, 14 rows apart, whatever the distance on paper."""
+    upper, lower = drawn_seven(thick=14), np.fliplr(drawn_seven())
+    page = 1 - np.vstack([upper, np.zeros((gap, 120)), lower])
+    both = form_of(page, height=42)
+    assert both.shape == (42, 28)
+    expected = np.zeros((2, 42, 28))
+    expected[0, :28], expected[1, 14:] = form_of(1 - upper), form_of(1 - lower)
+    assert np.abs(both - expected.max(0)).mean() < 0.01
 
 
 @pytest.mark.parametrize("thick", [(14, 5), (5, 14)])
-def test_the_heavier_of_two_digits_does_not_move_them(thick):
-    page = 1 - np.vstack([drawn_seven(thick=each) for each in thick])
-    rows = np.flatnonzero(utils.normalise(page, height=42).max(1) > 0.2)
+def test_the_heavier_of_two_touching_digits_does_not_move_them(thick):
+    ink = np.vstack([drawn_seven(thick=each) for each in thick])
+    ink[90:150, 32:36] = 1  # joins them
+    digit = form_of(1 - ink, height=42)
+    rows = np.flatnonzero(digit.max(1) > 0.2)
+    assert digit.shape == (42, 28)
     assert (rows[0], rows[-1]) == (5, 38)  # on the average of MNIST's pairs 4.8 and 37.5
+
+
+@pytest.mark.parametrize("digits", [(1, 2), (3, 1)], ids=["side by side", "three"])
+def test_what_is_not_two_digits_is_no_pair(digits):
+    with pytest.raises(UserError, match="crop it closer"):
+        utils.find_digits(1 - np.tile(drawn_seven(), digits), height=42)
+
+
+def test_a_row_is_read_from_left_to_right():
+    pieces = [drawn_seven(), np.fliplr(drawn_seven()), drawn_seven(thick=16)]
+    found = utils.find_digits(1 - np.hstack(pieces))
+    assert found.shape == (3, 28, 28)
+    for digit, piece in zip(found, pieces, strict=True):
+        assert np.abs(digit - form_of(1 - piece)).mean() < 0.01
+
+
+def test_a_stroke_that_stands_apart_belongs_to_its_digit():
+    ink = drawn_seven()
+    ink[30:36] = 0  # cuts the bar off
+    assert len(utils.find_digits(1 - ink)) == 1
+
+
+@pytest.mark.parametrize("pen", [1, 2, 4])
+def test_a_thin_pen_gives_strokes_as_broad_as_mnists(pen):
+    digit = form_of(1 - np.pad(np.ones((200, pen)), 30))
+    assert digit.sum(1).max() == pytest.approx(2.5, abs=0.5)  # pixels across
+    assert digit.max() > 0.95
+    rows = np.flatnonzero(digit.max(1) > 0.5)
+    assert np.ptp(rows) + 1 == 20
+
+
+def page_of(kind):
+    """One page of each kind that is refused."""
+    seven, page = drawn_seven(), np.zeros((240, 240), np.float32)
+    if kind == "one above the other":
+        page[:120, :120] = page[120:, :120] = seven
+    if kind == "one beside and below the other":
+        page[:120, :120] = page[120:, 120:] = seven
+    if kind == "a blot":
+        page[60:120, 60:120] = 1
+    if kind == "a comb":
+        page[60:180, 60:180:12] = page[60:63, 60:180] = page[60:180:12, 60:70] = 1
+    if kind == "a dash beside it":
+        page[:120, :120] = seven
+        page[60:65, 180:200] = 1
+    if kind == "touching digits":
+        for left in (0, 60, 120):
+            page[:120, left : left + 120] += seven
+    if kind == "thirteen ones":
+        page[60:180, 10:230:17] = 1
+    return page
+
+
+REFUSED = ["one above the other", "one beside and below the other", "a blot", "a comb"]
+REFUSED += ["a dash beside it", "touching digits", "thirteen ones"]
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_no_digit_on_a_sheet_is_refused_in_words(kind):
+    assert page_of(kind).any()
+    with pytest.raises(UserError, match="more than a digit and paper; crop it closer"):
+        utils.find_digits(1 - page_of(kind))
+
+
+def test_a_refusal_is_an_answer_and_a_row_has_a_line_for_each_digit(tmp_path, capsys):
+    from PIL import Image
+
+    pages = {"row.png": np.hstack([drawn_seven()] * 2), "blot.png": page_of("a blot")}
+    for name, ink in pages.items():
+        save(Image.fromarray(np.uint8(255 - 255 * ink)), tmp_path / name)
+    row, blot = (tmp_path / name for name in pages)
+    found = utils.read_pictures(reading(tmp_path, row, blot), seven)
+    assert found == [(row, (7,)), (row, (7,)), (blot, ())]
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == f"{row}, digit 1 of 2: 7 (99.8%)"
+    assert second == f"{row}, digit 2 of 2: 7 (99.8%)"
+    assert third == f"{blot}: more than a digit and paper; crop it closer"
+
+
+KINDS_READ = ["chalk", "shadow's edge", "desk at one side", "on a dark desk", "ruled lines"]
+KINDS_READ += ["squared paper", "soft shadow", "cut out closely"]
+
+
+@pytest.mark.parametrize("kind", KINDS_READ)
+def test_a_photograph_shows_the_network_what_white_paper_shows(kind, mnist):
+    images, labels = mnist[0]
+    for i in (54000, 54001, 54002):
+        form, plain = (
+            form_of(
+                next(photographs.photographs(name, images[i : i + 1], labels[i : i + 1], 1))[0]
+                / 255
+            )
+            for name in (kind, "marker")
+        )
+        near = [np.roll(form, step, (0, 1)) for step in np.ndindex(3, 3)]  # may be a pixel beside
+        assert min(np.abs(np.roll(each, (-1, -1), (0, 1)) - plain).mean() for each in near) < 0.03
 
 
 def test_a_digit_with_all_its_weight_at_one_end_is_not_cut_off():
     ink = np.zeros((120, 120), np.float32)
     ink[10:40, 20:90] = ink[40:110, 54:57] = 1  # a thick bar on a thin stem
-    rows = np.flatnonzero(utils.normalise(1 - ink).max(1) > 0.1)
+    rows = np.flatnonzero(form_of(1 - ink).max(1) > 0.1)
     assert np.ptp(rows) + 1 == 20 and rows[-1] == 27
 
 
@@ -78,18 +194,15 @@ def test_a_blank_page_is_blank(size):
         0.7 + noise,
         np.linspace(0.4, 0.9, columns)[None] + np.zeros(size),
     ):
-        assert utils.normalise(page.astype(np.float32)) is None
+        with pytest.raises(UserError, match="blank, no ink found"):
+            utils.find_digits(page.astype(np.float32))
 
 
-def test_a_page_of_dust_is_blank():
+def test_a_page_of_dust_is_no_digit():
     page = np.ones((200, 200), np.float32)
     page[10::20, 10::20] = 0  # 100 specks, of which none stands out
-    assert utils.normalise(page) is None
-
-
-def save(image, path, **options):
-    image.save(path, **options)
-    return path
+    with pytest.raises(UserError, match="more than a digit and paper"):
+        utils.find_digits(page)
 
 
 def test_every_kind_of_picture_gives_the_same_digit(tmp_path):
@@ -123,10 +236,10 @@ def test_every_kind_of_picture_gives_the_same_digit(tmp_path):
         "x.tiff": (blue, {}),
         "cmyk.jpg": (blue.convert("CMYK"), {}),
     }
-    expected = utils.normalise(1 - ink)
+    expected = form_of(1 - ink)
     for name, (image, options) in kinds.items():
         path = save(image, tmp_path / name, **options)
-        digit = utils.normalise(utils.read_picture(path))
+        digit = form_of(utils.read_picture(path))
         assert digit is not None and np.abs(digit - expected).mean() < 0.02, name
 
 
