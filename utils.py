@@ -1030,13 +1030,50 @@ def draw_mistakes(path, images, labels, probabilities):
 
 def require_display():
     """Raise UserError unless Matplotlib can open windows here."""
-    with blamed_on("there", "is no display to open a window on"):
-        import matplotlib
+    import importlib.util
+
+    import matplotlib
+
+    no_display = "there is no display to open a window on"
+    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
+        raise UserError(no_display)
+    toolkits = ("_tkinter", "PyQt6", "PySide6", "PyQt5", "PySide2", "gi", "wx")
+    if sys.platform != "darwin" and not any(map(importlib.util.find_spec, toolkits)):
+        words = (
+            "a window needs a GUI toolkit, and this Python has none: python -m pip install PySide6"
+        )
+        raise UserError(words)
+    with blamed_on("there", no_display.removeprefix("there ")):
         from matplotlib import pyplot
 
         pyplot.switch_backend(matplotlib.get_backend())  # loads what it needs
     if matplotlib.get_backend().lower() in {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}:
-        raise UserError("there is no display to open a window on")
+        chosen = os.environ.get("MPLBACKEND")
+        raise UserError(f"MPLBACKEND={chosen} opens no windows; unset it" if chosen else no_display)
+
+
+def wait_for_windows():
+    """Show all windows until they are closed; Ctrl-C and SIGTERM close them.
+
+    A toolkit may swallow what a signal's handler raises. So the signal is noted, a timer closes the
+    windows, and the handler that was there before comes last.
+    """
+    from matplotlib import pyplot
+
+    stopped, old = [], {}
+    timers = [pyplot.figure(i).canvas.new_timer(100) for i in pyplot.get_fignums()]
+    for timer in timers:
+        timer.add_callback(lambda: pyplot.close("all") if stopped else None)
+        timer.start()
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            old[number] = signal.signal(number, lambda number, frame: stopped.append(number))
+        pyplot.show()
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+    if stopped:
+        signal.raise_signal(stopped[0])
 
 
 def show_pictures(paths):
@@ -1049,7 +1086,7 @@ def show_pictures(paths):
         axes = pyplot.figure(path.stem, figsize=size, dpi=120).add_axes((0, 0, 1, 1))
         axes.imshow(picture)
         axes.set_axis_off()
-    pyplot.show()
+    wait_for_windows()
 
 
 # ----------------------------------------------------------------------------- your own handwriting
@@ -1385,60 +1422,91 @@ def draw_readings(path, names, originals, digits, probabilities):
 def drawing_pad(classify):
     """Open a window to draw a digit in; classify: (1, 28, 28) -> probabilities (1, 1, 10).
 
-    Returns Matplotlib's figure and the button that clears it, which must be kept while it is open.
+    The pen only paints, which takes milliseconds: a hand is fast. A timer has the digit read. What
+    changes is drawn over a copy of the rest (blitting), which is drawn once for each window size.
+    Returns Matplotlib's figure, and what must be kept while it is open: the button that clears it
+    and the timer.
     """
+    import matplotlib
     from matplotlib import pyplot
     from matplotlib.widgets import Button
+    from PIL import Image, ImageDraw
 
-    figure, (pad, seen, bars) = pyplot.subplots(1, 3, figsize=(11, 4.2))
+    with matplotlib.rc_context({"toolbar": "None"}):  # its zoom would take the mouse away
+        figure, (pad, seen, bars) = pyplot.subplots(1, 3, figsize=(11, 4.2))
     figure.subplots_adjust(left=0.03, right=0.98, bottom=0.2, wspace=0.15)
-    ink = np.zeros((280, 280), np.float32)  # ten times the size of the network's picture
-    rows, columns = np.ogrid[:280, :280]
-    sheet = pad.imshow(ink, cmap="gray_r", vmin=0, vmax=1)
-    view = seen.imshow(np.zeros((28, 28)), cmap="gray_r", vmin=0, vmax=1)
-    chances = bars.bar(range(10), np.zeros(10), color=BLUE)
+    side, width = 280, 22  # ten times the network's picture, and a pen of 2.2 of its pixels
+    page = Image.new("L", (side, side))
+    pen, canvas = ImageDraw.Draw(page), figure.canvas
+    sheet = pad.imshow(page, cmap="gray_r", vmin=0, vmax=255, animated=True)
+    view = seen.imshow(np.zeros((28, 28)), cmap="gray_r", vmin=0, vmax=1, animated=True)
+    chances = bars.bar(range(10), np.zeros(10), color=BLUE, animated=True)
     pad.set(title="draw a digit here", xticks=[], yticks=[])
     seen.set(title="what the network sees", xticks=[], yticks=[])
     bars.set(title="how sure it is (%)", ylim=(0, 100), xticks=range(10))
-    last = []  # where the pen was, while it is down
+    state = {"last": None, "new": False, "still": None}  # of the pen, of the page, of the window
 
-    def show():
-        digit = mnist_form(ink) if ink.any() else None
-        heights = np.zeros(10) if digit is None else 100 * classify(digit[None])[0, 0]
-        for bar, height in zip(chances, heights, strict=True):
-            bar.set_height(height)
-        sheet.set_data(ink)
-        view.set_data(np.zeros((28, 28)) if digit is None else digit)
-        figure.canvas.draw_idle()
+    def show(axes, *parts):
+        if state["still"]:  # else the window is not yet drawn
+            for part in (*parts, *axes.spines.values()):
+                axes.draw_artist(part)
+            canvas.blit(axes.bbox)
+
+    def show_reading():
+        if state["still"]:
+            canvas.restore_region(state["still"])
+        for axes, *parts in ((pad, sheet), (seen, view), (bars, *chances)):
+            show(axes, *parts)
+
+    def drawn(event):
+        state["still"] = canvas.copy_from_bbox(figure.bbox)
+        show_reading()
 
     def move(event):
         if event.button != 1 or event.inaxes is not pad:
-            last.clear()
+            state["last"] = None
             return
-        here = np.array([event.ydata, event.xdata])
-        for share in np.linspace(0, 1, 20) if last else [1]:  # a mouse moves in jumps
-            row, column = share * here + (1 - share) * (last[0] if last else here)
-            ink[(rows - row) ** 2 + (columns - column) ** 2 < 11**2] = 1  # a pen of 2 pixels of 28
-        last[:] = [here]
-        show()
+        here = np.array([event.xdata, event.ydata]) + 0.5
+        pen.line([*(here if state["last"] is None else state["last"]), *here], 255, width)
+        pen.ellipse([*(here - width / 2), *(here + width / 2)], 255)
+        state.update(last=here, new=True)
+        sheet.set_data(page)
+        show(pad, sheet)
 
     def clear(event):
-        ink[:] = 0
-        show()
+        page.paste(0, (0, 0, side, side))
+        sheet.set_data(page)
+        state["new"] = True
 
-    for name in ("button_press_event", "motion_notify_event"):
-        figure.canvas.mpl_connect(name, move)
-    figure.canvas.mpl_connect("button_release_event", lambda event: last.clear())
+    def read():
+        if state["new"]:
+            state["new"], ink = False, np.asarray(page, np.float32) / 255
+            digit = mnist_form(ink) if ink.any() else np.zeros((28, 28), np.float32)
+            heights = 100 * classify(digit[None])[0, 0] if ink.any() else np.zeros(10)
+            for bar, height in zip(chances, heights, strict=True):
+                bar.set_height(height)
+            view.set_data(digit)
+            show_reading()
+
+    def lift(event):
+        state["last"] = None
+
+    canvas.mpl_connect("draw_event", drawn)
+    canvas.mpl_connect("button_press_event", move)
+    canvas.mpl_connect("motion_notify_event", move)
+    canvas.mpl_connect("button_release_event", lift)
     button = Button(figure.add_axes((0.1, 0.04, 0.12, 0.09)), "clear")
     button.on_clicked(clear)
-    return figure, button
+    timer = canvas.new_timer(100)
+    timer.add_callback(read)
+    timer.start()
+    return figure, button, timer
 
 
 def draw_and_read(classify):
     """Read what the user draws, until the window is closed."""
-    from matplotlib import pyplot
-
     require_display()
+    classify(mnist_form(np.eye(28))[None])  # the first time takes longest: before the window opens
     pad = drawing_pad(classify)
-    pyplot.show()
+    wait_for_windows()
     return pad

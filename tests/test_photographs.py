@@ -1,6 +1,10 @@
 """Your own handwriting: every kind of picture becomes an MNIST digit; what is none is refused."""
 
+import contextlib
+import importlib.util
 import os
+import signal
+import sys
 import types
 
 import utils
@@ -423,7 +427,9 @@ def mouse(figure, name, axes, x, y, button=1):
     figure.canvas.callbacks.process(name, MouseEvent(name, figure.canvas, px, py, button))
 
 
-def test_a_drawn_stroke_is_shown_to_the_network_and_cleared():
+@pytest.fixture
+def drawing():
+    """The drawing pad, what the network was asked, and a function that lets the timer ring."""
     from matplotlib import pyplot
 
     pyplot.switch_backend("agg")
@@ -433,16 +439,23 @@ def test_a_drawn_stroke_is_shown_to_the_network_and_cleared():
         asked.append(x)
         return np.eye(10, dtype=np.float32)[None, 1:2] * 0.75
 
-    figure, button = utils.drawing_pad(classify)
+    figure, button, timer = utils.drawing_pad(classify)
     figure.canvas.draw()
+    yield figure, asked, lambda: [call() for call, _, _ in timer.callbacks]
+    pyplot.close(figure)
+
+
+def test_a_drawn_stroke_is_shown_to_the_network_and_cleared(drawing):
+    figure, asked, ring = drawing
     pad, seen, bars, below = figure.axes
     mouse(figure, "button_press_event", pad, 140, 60)
     mouse(figure, "motion_notify_event", pad, 140, 220)  # a "1" in one jump
     mouse(figure, "button_release_event", pad, 140, 220)
     mouse(figure, "motion_notify_event", pad, 20, 20, button=None)  # the pen is up
     sheet = pad.images[0].get_array()
-    assert sheet[60:220, 140].min() == 1  # no gaps
+    assert sheet[60:220, 140].min() == 255  # no gaps
     assert sheet[:, :120].max() == 0 and sheet[:, 160:].max() == 0
+    ring()
     assert asked[-1].shape == (1, 28, 28) and asked[-1].dtype == np.float32
     rows, columns = np.nonzero(asked[-1][0] > 0.5)
     assert np.ptp(rows) + 1 == 20 and 2 <= np.ptp(columns) + 1 <= 4  # MNIST's box of 20
@@ -454,14 +467,82 @@ def test_a_drawn_stroke_is_shown_to_the_network_and_cleared():
     assert pad.images[0].get_array()[30, 100:180].max() == 0
     for name in ("button_press_event", "button_release_event"):
         mouse(figure, name, below, 0.5, 0.5)
+    ring()
     assert pad.images[0].get_array().max() == 0
     assert [bar.get_height() for bar in bars.patches] == [0] * 10
-    pyplot.close(figure)
 
 
-def test_without_a_display_drawing_is_refused(monkeypatch):
+def test_the_pen_neither_reads_nor_draws_the_window_anew(drawing):
+    """A hand makes a hundred points a second; what takes longer than one loses the others."""
+    figure, asked, ring = drawing
+    drawn = []
+    figure.canvas.mpl_connect("draw_event", drawn.append)
+    mouse(figure, "button_press_event", figure.axes[0], 50, 60)
+    for x in range(50, 200, 10):
+        mouse(figure, "motion_notify_event", figure.axes[0], x, 60)
+    assert not asked
+    shown = np.asarray(figure.canvas.buffer_rgba())[..., 0]
+    x, y = figure.axes[0].transData.transform((120, 60))
+    assert shown[len(shown) - round(y), round(x)] == 0  # the ink is there at once
+    ring()
+    ring()
+    assert len(asked) == 1 and not drawn  # once for all points, and once is enough
+    assert figure.canvas.toolbar is None  # no zoom that would take the mouse
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_a_toolkit_swallows_closes_the_window(monkeypatch, drawing, number):
+    from matplotlib import pyplot
+
+    class Stopped(BaseException):
+        pass
+
+    def handler(*_):
+        raise Stopped
+
+    def show():
+        with contextlib.suppress(BaseException):  # as Tk's callbacks do
+            signal.raise_signal(number)
+        for timer in timers:
+            for call, _, _ in timer.callbacks:
+                call()
+        assert not pyplot.get_fignums()
+
+    timers, new_timer = [], type(drawing[0].canvas).new_timer
+    monkeypatch.setattr(
+        type(drawing[0].canvas),
+        "new_timer",
+        lambda *args: timers.append(new_timer(*args)) or timers[-1],
+    )
+    monkeypatch.setattr(pyplot, "show", show)
+    old = signal.signal(number, handler)
+    try:
+        with pytest.raises(Stopped):
+            utils.wait_for_windows()
+        assert signal.getsignal(number) is handler
+    finally:
+        signal.signal(number, old)
+
+
+@pytest.mark.parametrize(
+    ("variables", "found", "words"),
+    [
+        ({}, True, "there is no display to open a window on"),
+        ({"DISPLAY": ":0"}, False, "needs a GUI toolkit.*pip install PySide6"),
+        ({"DISPLAY": ":0", "MPLBACKEND": "agg"}, True, "MPLBACKEND=agg opens no windows"),
+        ({"DISPLAY": ":0"}, True, "there is no display"),
+    ],
+    ids=["no display", "no toolkit", "agg chosen", "display that is none"],
+)
+def test_where_no_window_can_open_the_reason_is_said(monkeypatch, variables, found, words):
     import matplotlib
 
     matplotlib.use("agg")
-    with pytest.raises(UserError, match="there is no display to open a window on"):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found or None)
+    with pytest.raises(UserError, match=words):
         utils.draw_and_read(seven)
