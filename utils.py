@@ -944,16 +944,25 @@ def draw_tiles(path, tiles, titles=None, heading="", signed=False):
             axis.axis("off")
         for i, (axis, tile) in enumerate(zip(axes.flat, tiles, strict=False)):
             axis.imshow(tile, vmax=reach, interpolation="nearest", **colours)
-            axis.set_title(titles[i] if titles else "", fontsize=9)
+            axis.set_title(titles[i] if titles else "", fontsize=8, pad=1)
+        # A title nearer to its own tile than to the one above.
+        figure.get_layout_engine().set(h_pad=0.09 if titles else 0.04, hspace=0)
 
-    height = 0.9 * len(tiles[0]) / len(tiles[0][0]) + 0.35 * bool(titles) if len(tiles) else 1
-    save_figure(path, (max(4, columns), 0.5 + rows * height), draw, nrows=rows, ncols=columns)
+    lines = 1 + titles[0].count("\n") if titles else 0
+    height = 0.9 * len(tiles[0]) / len(tiles[0][0]) + 0.13 * lines + 0.18 if len(tiles) else 1
+    wide = max(columns, 0.08 * len(heading))  # room for the heading above few tiles
+    save_figure(path, (wide, 0.5 + rows * height), draw, nrows=rows, ncols=columns)
 
 
-def draw_weights(path, weights, shape):
-    """Draw the weights of the first 60 hidden units, (units, H * W), where their pixels are."""
+def draw_weights(path, weights, shape, used=None):
+    """Draw the weights of the first 60 hidden units, (units, H * W), where their pixels are.
+
+    used (H * W): whether a pixel has ink in any training image. The others are left white: nothing
+    changed their weights, which are still the random ones of the start.
+    """
     heading = "pixels that excite (red) and inhibit (blue) each of the first hidden units"
-    draw_tiles(path, weights[:60].reshape(-1, *shape), heading=heading, signed=True)
+    shown = weights[:60] if used is None else weights[:60] * used
+    draw_tiles(path, shown.reshape(-1, *shape), heading=heading, signed=True)
 
 
 def draw_learning_curves(path, history):
@@ -1004,8 +1013,8 @@ def draw_confusion(path, labels, readings):
                 look = {"weight": "bold" if i == j else "normal", "fontsize": 8}
                 look["color"] = "white" if shade[i, j] > 0.7 * darkest else "black"
                 axis.text(j, i, counts[i, j], ha="center", va="center", **look)
-            axis.set(xticks=range(10), yticks=range(10), ylabel="the digit", title=name)
-            axis.set_xlabel("was read as; the darker, the more of its row")
+            axis.set(xticks=range(10), yticks=range(10), ylabel="digit in the picture", title=name)
+            axis.set_xlabel("digit that was read; the darker, the larger the share of its row")
 
     save_figure(path, (5.4 * len(labels), 5.8), draw, ncols=len(labels))
 
@@ -1020,7 +1029,7 @@ def draw_mistakes(path, images, labels, probabilities):
     shown = wrong[np.argsort(-sureness[wrong], kind="stable")][:40]
     words = [[" ".join(map(str, digits[:, i])) for digits in (readings, labels)] for i in shown]
     titles = [
-        f"read {read}\n{100 * sureness[i]:.0f} %\nis {truth}"
+        f"{truth} read as {read}\n{100 * sureness[i]:.0f} % sure"
         for i, (read, truth) in zip(shown, words, strict=True)
     ]
     heading = f"{len(wrong):,} of {labels.shape[1]:,} misread"
@@ -1032,8 +1041,6 @@ def require_display():
     """Raise UserError unless Matplotlib can open windows here."""
     import importlib.util
 
-    import matplotlib
-
     no_display = "there is no display to open a window on"
     if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
         raise UserError(no_display)
@@ -1044,6 +1051,7 @@ def require_display():
         )
         raise UserError(words)
     with blamed_on("there", no_display.removeprefix("there ")):
+        import matplotlib
         from matplotlib import pyplot
 
         pyplot.switch_backend(matplotlib.get_backend())  # loads what it needs
@@ -1107,7 +1115,7 @@ FORMATS = ["PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000
 
 # Of the picture.
 WINDOW = 0.3  # of its longer side is broader than any stroke: paper shows in every such window
-DARK = 0.4  # of the paper's brightness: a shadow leaves half of the light, a desk returns less
+DARK = 0.45  # of the paper's brightness: a shadow leaves half of the light, a desk returns less
 LINE = 1 / 45  # of its shorter side is the most that a ruled line is wide, its slant included
 # Of the ink.
 FAINT = 0.1  # of the way from black to white is the least that differs from paper
@@ -1116,11 +1124,12 @@ DUST = 0.05  # of the largest part is the least that belongs to a digit
 # Of a digit; in brackets the extreme thousandth of the dev digits.
 STROKE = 2.5  # of 28 pixels: the width that strokes have (median 2.7), thinner ones get it
 BROAD = 0.33  # of its longer side is the broadest stroke (0.27)
-LONG = 3.7  # times its longer side is the longest line (3.3); a scribble is longer
+LONG = 3.4  # times its longer side is the longest line (3.3); a scribble is longer
 WIDE = 1.9  # times its height is the widest digit (1.75); two that touch are wider
 SHORT = 0.4  # of the tallest in a row is the shortest digit; what is shorter is a part of one
 NEAR = 0.3  # of the tallest is how far a part of a digit may be from the rest
 MOST = 12  # digits in a row
+MOST_DRAWN = 60  # readings in one picture
 CROP = "more than a digit and paper; crop it closer"
 
 
@@ -1159,8 +1168,8 @@ def in_bytes(levels):
     """
     if not np.isfinite(levels).all() or levels.min() < 0:
         raise ValueError("a grey level is negative or no number")
-    white = next(one for one in (1, 255, 1023, 4095, 65535, np.inf) if levels.max() <= one)
-    return np.uint8(255 * levels / min(white, levels.max() + (white == np.inf)))
+    whites = (1, 255, 1023, 4095, 65535, levels.max())
+    return np.uint8(255 * levels / next(white for white in whites if levels.max() <= white))
 
 
 def find_ink(grey):
@@ -1182,15 +1191,21 @@ def find_ink(grey):
     if lost > max(paper.min() - grey.min(), 0.25 * np.ptp(grey)):
         ink, sheet = grey - board, np.ones(grey.shape, bool)
     else:
-        ink, sheet = paper - grey, paper >= DARK * paper.max()
+        ink = 1 - grey / np.maximum(
+            paper, 0.1
+        )  # the share of the light that it keeps, in shadows too
+        sheet = paper >= DARK * paper.max()
     if not sheet.all():  # the largest bright region is the sheet; its rim is blurred
         regions, _ = ndimage.label(sheet)
         sheet = regions == 1 + np.argmax(np.bincount(regions[sheet])[1:])
         sheet = ndimage.binary_erosion(
             sheet, iterations=max(1, min(grey.shape) // 80), border_value=1
         )
-    low, level = np.percentile(ink[sheet], (10, 25))  # so much is paper in any case
-    ink, noise = np.where(sheet, ink - level, 0), 1.6 * (level - low)  # sd, if it is normal
+    # The palest quarter is paper in any case. Of normal noise, with standard deviation s, a tenth
+    # lies 1.28 s below the mean, and a quarter 0.67 s.
+    low, quarter = np.percentile(ink[sheet], (10, 25))
+    noise = (quarter - low) / (1.28 - 0.67)
+    ink = np.where(sheet, ink - quarter - 0.67 * noise, 0)
     strong = ink[ink > max(3 * noise, FAINT)]
     if strong.size == 0:
         return np.zeros_like(grey)
@@ -1368,11 +1383,12 @@ def read_pictures(args, classify, height=28):
         try:
             found = find_digits(grey, height)
         except UserError as refusal:
-            print(f"{path}: {refusal}")
+            print(f"{printable(str(path))}: {refusal}")
             answers.append((path, ()))
             continue
         for i, chances in enumerate(np.swapaxes(classify(found), 0, 1)):  # each (heads, 10)
-            name = f"{path}, digit {i + 1} of {len(found)}" if len(found) > 1 else path
+            name = printable(str(path))  # a control character would reach the terminal
+            name += f", digit {i + 1} of {len(found)}" if len(found) > 1 else ""
             sure = ", ".join(f"{100 * chance:.1f}%" for chance in chances.max(1))
             digits = chances.argmax(1).tolist()
             print(f"{name}: {' '.join(map(str, digits))} ({sure})")
@@ -1380,7 +1396,9 @@ def read_pictures(args, classify, height=28):
             drawn.append((name, grey, found[i], chances))
     if drawn and not args.no_plots and (args.show or "output_dir" in args.typed):
         args.output_dir.mkdir(parents=True, exist_ok=True)
-        names, greys, digits, chances = zip(*drawn[:20], strict=True)  # more could not be read
+        if len(drawn) > MOST_DRAWN:
+            print(f"readings.png shows the first {MOST_DRAWN} of {len(drawn)}")
+        names, greys, digits, chances = zip(*drawn[:MOST_DRAWN], strict=True)
         picture = args.output_dir / "readings.png"
         draw_readings(picture, names, greys, digits, np.stack(chances, axis=1))
         if args.show:
@@ -1398,25 +1416,35 @@ def draw_readings(path, names, originals, digits, probabilities):
     (N, H, W), probabilities (heads, N, 10).
     """
     titles = ("sure of the upper, %", "of the lower, %") if len(probabilities) > 1 else ("sure, %",)
+    count, each = len(digits), 2 + len(probabilities)
+    beside = min(3, -(-count // 10))  # readings in a line: a column of sixty is no picture
+    rows = -(-count // beside)
 
     def draw(axes, figure):
-        for i, (first, second, *heads) in enumerate(axes):
+        for axis in axes.flat:
+            axis.set_visible(False)
+        lines = axes.reshape(-1, each)  # one reading each
+        for i, (first, second, *heads) in enumerate(lines[:count]):
             first.imshow(originals[i], cmap="gray", vmin=0, vmax=1)
-            name = printable(Path(names[i]).name[-30:])
-            first.set_title(name, fontsize=9, parse_math=False)
+            first.set_title(Path(printable(str(names[i]))).name[-25:], fontsize=8, parse_math=False)
             second.imshow(digits[i], cmap="gray_r", vmin=0, vmax=1)
             for axis in (first, second):
-                axis.set(xticks=[], yticks=[])
+                axis.set(xticks=[], yticks=[], visible=True)
                 axis.spines[:].set(visible=True, color=GREY)
             for axis, chances in zip(heads, probabilities[:, i], strict=True):
-                bars = axis.bar(range(10), 100 * chances, color=GREY)
-                bars[chances.argmax()].set_color(ORANGE)
-                axis.set(xticks=range(10), ylim=(0, 100))
-        for axis, title in zip(axes[0, 1:], ("as the network sees it", *titles), strict=True):
-            axis.set_title(title, fontsize=9)
+                bars, best = axis.bar(range(10), 100 * chances, color=GREY), chances.argmax()
+                bars[best].set_color(ORANGE)
+                look = {"ha": "center", "va": "bottom", "fontsize": 8}
+                axis.text(best, 100 * chances[best], f"{100 * chances[best]:.0f}", **look)
+                axis.set(xticks=range(10), yticks=(0, 50, 100), ylim=(0, 115), visible=True)
+                axis.tick_params(labelsize=7)
+        for i in range(beside):
+            for axis, title in zip(lines[i][1:], ("as the network sees it", *titles), strict=True):
+                axis.set_title(title, fontsize=8)
 
-    rows, columns = len(digits), 2 + len(probabilities)
-    save_figure(path, (2.6 * columns, 2 * rows), draw, nrows=rows, ncols=columns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name may have letters that the font has not: boxes
+        save_figure(path, (1.9 * each * beside, 1.5 * rows), draw, nrows=rows, ncols=each * beside)
 
 
 def drawing_pad(classify):

@@ -234,6 +234,11 @@ def test_every_kind_of_picture_gives_the_same_digit(tmp_path):
         "chalk.png": (chalk, {}),
         "photo.jpg": (blue, {"quality": 90}),
         "sixteen.png": (Image.fromarray(np.asarray(grey).astype(np.uint16) * 257), {}),
+        "twelve.png": (Image.fromarray(np.asarray(grey).astype(np.uint16) * 16), {}),
+        "eight.png": (Image.fromarray(np.asarray(grey).astype(np.uint16)), {}),
+        "floats.tiff": (Image.fromarray(np.asarray(grey) / np.float32(255)), {}),
+        "percent.tiff": (Image.fromarray(np.asarray(grey) / np.float32(2.55)), {}),
+        "integers.tiff": (Image.fromarray(np.asarray(grey).astype(np.int32) * 1000), {}),
         "turned.jpg": (turned, {"exif": exif, "quality": 95}),
         "x.webp": (blue, {}),
         "x.bmp": (grey, {}),
@@ -377,6 +382,43 @@ def test_a_folder_means_the_same_however_it_is_named(tmp_path, monkeypatch, good
         (tmp_path / "runs" / "mlp" / "readings.png").unlink()  # was drawn
 
 
+def test_floats_that_are_no_brightness_are_refused(tmp_path):
+    from PIL import Image
+
+    path = save(Image.fromarray(np.full((9, 9), np.nan, np.float32)), tmp_path / "x.tiff")
+    with pytest.raises(UserError, match=r"x\.tiff is no picture.*negative or no number"):
+        utils.read_picture(path)
+
+
+def test_no_control_character_of_a_name_reaches_the_terminal(tmp_path, capsys, good):
+    pages = [tmp_path / f"\x1b[31m{name}\n.png" for name in ("good", "blot")]
+    pages[0].write_bytes(good.read_bytes())
+    from PIL import Image
+
+    Image.fromarray(np.uint8(255 - 255 * page_of("a blot"))).save(pages[1])
+    utils.read_pictures(reading(tmp_path, *pages, no_plots=True), seven)
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and out.count("\n") == 2
+
+
+@pytest.mark.parametrize("count", [3, 25, 70])
+def test_many_readings_make_one_picture_of_a_handy_shape(
+    tmp_path, monkeypatch, capsys, good, count
+):
+    caught = figures_drawn(monkeypatch)
+    utils.read_pictures(reading(tmp_path, *[good] * count), seven)
+    wide, high = caught[0].get_size_inches()
+    shown = [axis for axis in caught[0].axes if axis.get_visible()]
+    assert len(shown) == 3 * min(count, 60) and high <= 30 and wide <= 20
+    assert ("readings.png shows the first 60 of 70" in capsys.readouterr().out) == (count == 70)
+
+
+@pytest.mark.filterwarnings("error")
+def test_letters_that_the_font_lacks_are_no_trouble(tmp_path):
+    digit, chances = np.zeros((1, 28, 28)), chances_of([3], 0.9)
+    utils.draw_readings(tmp_path / "r.png", ["\u65e5.png"], [np.ones((9, 7))], digit, chances)
+
+
 NAMES = ["costs $5.png", "$x_$.png", "a_{b^c.png", "new\nline.png", os.fsdecode(b"\xff.png")]
 
 
@@ -413,6 +455,7 @@ def test_a_reading_is_drawn_beside_what_was_read(tmp_path, monkeypatch):
         for axis, digit, height in zip(row[2:], wanted, (90, 75), strict=True):
             bars = axis.patches
             assert [bar.get_height() for bar in bars] == [height * (n == digit) for n in range(10)]
+            assert [text.get_text() for text in axis.texts] == [str(height)]
             colours = [bar.get_facecolor() for bar in bars]
             assert [n for n in range(10) if colours.count(colours[n]) == 1] == [digit]
 
