@@ -1186,21 +1186,19 @@ def find_ink(grey):
     paper, board = (
         change(outside, rim)[inside] for change in (ndimage.grey_closing, ndimage.grey_opening)
     )
-    # Chalk is what a painter in the dark paints over, and paper on a dark desk is not.
+    # Chalk is so narrow that an opening paints over all of it; of paper on a dark desk it leaves
+    # some. The window is smaller here, as there may be little empty paper around a digit.
     lost = grey.max() - ndimage.grey_opening(outside, round(0.6 * rim))[inside].max()
     if lost > max(paper.min() - grey.min(), 0.25 * np.ptp(grey)):
         ink, sheet = grey - board, np.ones(grey.shape, bool)
     else:
-        ink = 1 - grey / np.maximum(
-            paper, 0.1
-        )  # the share of the light that it keeps, in shadows too
+        ink = 1 - grey / np.maximum(paper, 0.1)  # of the light that is there, also in shadows
         sheet = paper >= DARK * paper.max()
     if not sheet.all():  # the largest bright region is the sheet; its rim is blurred
         regions, _ = ndimage.label(sheet)
         sheet = regions == 1 + np.argmax(np.bincount(regions[sheet])[1:])
-        sheet = ndimage.binary_erosion(
-            sheet, iterations=max(1, min(grey.shape) // 80), border_value=1
-        )
+        blurred = max(1, min(grey.shape) // 80)
+        sheet = ndimage.binary_erosion(sheet, iterations=blurred, border_value=1)
     # The palest quarter is paper in any case. Of normal noise, with standard deviation s, a tenth
     # lies 1.28 s below the mean, and a quarter 0.67 s.
     low, quarter = np.percentile(ink[sheet], (10, 25))
@@ -1215,10 +1213,13 @@ def find_ink(grey):
 
 
 def without_lines(ink):
-    """Take away lines that span most of the sheet, (H, W): no digit does. Strokes across stay."""
+    """Take lines that span most of the ink's field (H, W) away: no digit does.
+
+    Where a line crosses a stroke, the ink is thicker than a line, and stays.
+    """
     from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
-    wide = round(LINE * min(ink.shape))
+    wide = max(1, round(LINE * min(ink.shape)))
     for along, across in ((0, 1), (1, 0)):
         far, mask = round(0.7 * ink.shape[along]), ink > 0
         spread = maximum_filter1d(mask, wide, across)  # keeps a slanting line in one piece
@@ -1326,11 +1327,12 @@ def gaps_between(one, other):
 
 
 def stroke_width(ink):
-    """Return how broad strokes are: four times the mean distance of their pixels to an edge."""
+    """Return how many pixels broad strokes are: four times their mean distance to an edge."""
     from scipy import ndimage
 
     inside = np.pad(ink > 0.3, 1)
-    return 4 * ndimage.distance_transform_edt(inside)[inside].mean() - 2  # pixels count from 1
+    # The distance is to the middle of the first pixel outside, which is half a pixel farther.
+    return 4 * (ndimage.distance_transform_edt(inside)[inside].mean() - 0.5)
 
 
 def mnist_form(ink, height=28):
@@ -1369,9 +1371,10 @@ def mnist_form(ink, height=28):
 def read_pictures(args, classify, height=28):
     """Read the pictures args.predict, print a line for each, and return [(path, digits), ...].
 
-    classify(digits) takes float32 (N, height, 28) and gives probabilities (heads, N, 10). A picture
-    without ink has no digits. With --show or --output-dir readings.png is drawn. Raises
-    UserError at the end if a picture could not be read; the others have been answered by then.
+    classify(digits) takes float32 (N, height, 28) and gives probabilities (heads, N, 10). Each
+    digit of a row has a line of its own. What is blank or no digit is answered in words, and has no
+    digits. With --show or --output-dir readings.png is drawn. Raises UserError at the end if a
+    picture could not be read; the others have been answered by then.
     """
     answers, drawn, problems = [], [], []
     for path in args.predict:
