@@ -582,16 +582,17 @@ def dead_units(model, x):
     return torch.cat(dead).float().mean().item() if dead else 0.0
 
 
-def draw_inside(run, model, x):
+def draw_inside(run, model, x, used=None):
     """Draw what the first layer has learned, and what one image x (1, 1, H, W) becomes behind it.
 
-    Fully connected: weights.png, each unit's weights where the pixels are. Convolutional:
-    filters.png, and activations.png, the feature maps behind every activation.
+    Fully connected: weights.png, each unit's weights where the pixels are; used (H * W) as in
+    utils.draw_weights. Convolutional: filters.png, and activations.png, the feature maps behind
+    every activation.
     """
     first = next((m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))), None)
     weights = first.weight.detach().float().cpu().numpy() if first else None
     if isinstance(first, nn.Linear) and first.in_features == x[0].numel():
-        run.draw("weights.png", utils.draw_weights, weights, x.shape[-2:])
+        run.draw("weights.png", utils.draw_weights, weights, x.shape[-2:], used)
     if isinstance(first, nn.Conv2d):
         heading = "filters of the first layer: red +, blue -"
         run.draw("filters.png", utils.draw_tiles, weights[:, 0], None, heading, True)

@@ -1114,16 +1114,25 @@ def draw_tiles(path, tiles, titles=None, heading="", signed=False):
             axis.axis("off")
         for i, (axis, tile) in enumerate(zip(axes.flat, tiles, strict=False)):
             axis.imshow(tile, vmax=reach, interpolation="nearest", **colours)
-            axis.set_title(titles[i] if titles else "", fontsize=9)
+            axis.set_title(titles[i] if titles else "", fontsize=8, pad=1)
+        # A title nearer to its own tile than to the one above.
+        figure.get_layout_engine().set(h_pad=0.09 if titles else 0.04, hspace=0)
 
-    height = 0.9 * len(tiles[0]) / len(tiles[0][0]) + 0.35 * bool(titles) if len(tiles) else 1
-    save_figure(path, (max(4, columns), 0.5 + rows * height), draw, nrows=rows, ncols=columns)
+    lines = 1 + titles[0].count("\n") if titles else 0
+    height = 0.9 * len(tiles[0]) / len(tiles[0][0]) + 0.13 * lines + 0.18 if len(tiles) else 1
+    wide = max(columns, 0.08 * len(heading))  # room for the heading above few tiles
+    save_figure(path, (wide, 0.5 + rows * height), draw, nrows=rows, ncols=columns)
 
 
-def draw_weights(path, weights, shape):
-    """Draw the weights of the first 60 hidden units, (units, H * W), where their pixels are."""
+def draw_weights(path, weights, shape, used=None):
+    """Draw the weights of the first 60 hidden units, (units, H * W), where their pixels are.
+
+    used (H * W): whether a pixel has ink in any training image. The others are left white: nothing
+    changed their weights, which are still the random ones of the start.
+    """
     heading = "pixels that excite (red) and inhibit (blue) each of the first hidden units"
-    draw_tiles(path, weights[:60].reshape(-1, *shape), heading=heading, signed=True)
+    shown = weights[:60] if used is None else weights[:60] * used
+    draw_tiles(path, shown.reshape(-1, *shape), heading=heading, signed=True)
 
 
 def draw_learning_curves(path, history):
@@ -1174,8 +1183,8 @@ def draw_confusion(path, labels, readings):
                 look = {"weight": "bold" if i == j else "normal", "fontsize": 8}
                 look["color"] = "white" if shade[i, j] > 0.7 * darkest else "black"
                 axis.text(j, i, counts[i, j], ha="center", va="center", **look)
-            axis.set(xticks=range(10), yticks=range(10), ylabel="the digit", title=name)
-            axis.set_xlabel("was read as; the darker, the more of its row")
+            axis.set(xticks=range(10), yticks=range(10), ylabel="digit in the picture", title=name)
+            axis.set_xlabel("digit that was read; the darker, the larger the share of its row")
 
     save_figure(path, (5.4 * len(labels), 5.8), draw, ncols=len(labels))
 
@@ -1190,7 +1199,7 @@ def draw_mistakes(path, images, labels, probabilities):
     shown = wrong[np.argsort(-sureness[wrong], kind="stable")][:40]
     words = [[" ".join(map(str, digits[:, i])) for digits in (readings, labels)] for i in shown]
     titles = [
-        f"read {read}\n{100 * sureness[i]:.0f} %\nis {truth}"
+        f"{truth} read as {read}\n{100 * sureness[i]:.0f} % sure"
         for i, (read, truth) in zip(shown, words, strict=True)
     ]
     heading = f"{len(wrong):,} of {labels.shape[1]:,} misread"
@@ -1200,13 +1209,49 @@ def draw_mistakes(path, images, labels, probabilities):
 
 def require_display():
     """Raise UserError unless Matplotlib can open windows here."""
-    with blamed_on("there", "is no display to open a window on"):
+    import importlib.util
+
+    no_display = "there is no display to open a window on"
+    if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
+        raise UserError(no_display)
+    toolkits = ("_tkinter", "PyQt6", "PySide6", "PyQt5", "PySide2", "gi", "wx")
+    if sys.platform != "darwin" and not any(map(importlib.util.find_spec, toolkits)):
+        words = (
+            "a window needs a GUI toolkit, and this Python has none: python -m pip install PySide6"
+        )
+        raise UserError(words)
+    with blamed_on("there", no_display.removeprefix("there ")):
         import matplotlib
         from matplotlib import pyplot
 
         pyplot.switch_backend(matplotlib.get_backend())  # loads what it needs
     if matplotlib.get_backend().lower() in {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}:
-        raise UserError("there is no display to open a window on")
+        chosen = os.environ.get("MPLBACKEND")
+        raise UserError(f"MPLBACKEND={chosen} opens no windows; unset it" if chosen else no_display)
+
+
+def wait_for_windows():
+    """Show all windows until they are closed; Ctrl-C and SIGTERM close them.
+
+    A toolkit may swallow what a signal's handler raises. So the signal is noted, a timer closes the
+    windows, and the handler that was there before comes last.
+    """
+    from matplotlib import pyplot
+
+    stopped, old = [], {}
+    timers = [pyplot.figure(i).canvas.new_timer(100) for i in pyplot.get_fignums()]
+    for timer in timers:
+        timer.add_callback(lambda: pyplot.close("all") if stopped else None)
+        timer.start()
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            old[number] = signal.signal(number, lambda number, frame: stopped.append(number))
+        pyplot.show()
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+    if stopped:
+        signal.raise_signal(stopped[0])
 
 
 def show_pictures(paths):
@@ -1219,7 +1264,7 @@ def show_pictures(paths):
         axes = pyplot.figure(path.stem, figsize=size, dpi=120).add_axes((0, 0, 1, 1))
         axes.imshow(picture)
         axes.set_axis_off()
-    pyplot.show()
+    wait_for_windows()
 
 
 # ----------------------------------------------------------------------------- your own handwriting
@@ -1227,18 +1272,35 @@ def show_pictures(paths):
 # A network reads what looks like the digits it learned from. Those were made so (the authors'
 # description, see Datasets/README.md): a black-and-white digit was scaled, its proportions kept, to
 # fit a box of 20 x 20 pixels, which made the greys, then placed in a field of 28 x 28 with its
-# centre of mass in the middle. normalise() does the same. Two digits, as utils_multiMNIST.py
-# composes them, are two such fields 14 rows apart: a field of 42 x 28 and a box of 34 x 20.
+# centre of mass in the middle. mnist_form() does the same. Two digits, as utils_multiMNIST.py
+# composes them, are two such fields 14 rows apart.
 #
-# MNIST never had to look for its ink: the scans were black and white already, without shadows,
-# pencil or chalk. How find_ink() and fit_paper() tell ink from paper is ours. 1.5 times the median
-# distance from the middle is the standard deviation of normal noise, of which 99.7 % lie within
-# three; the other thresholds are rules of thumb, judged by what they achieve: a thousand test
-# digits, made into photographs of seven kinds, are read within 1 % as well as the originals
-# (tests/test_nnet_cnn.py).
+# MNIST never had to look for its ink: the scans were black and white already, of one digit each.
+# How find_ink() tells ink from paper, and find_digits() digits from what is none, is ours. Nothing
+# else makes a network say "I see no digit": it spreads 100 % over the ten that it knows. What each
+# kind of photograph comes to: tests/benchmarks/bench_photographs.py, of digits of the dev set.
 
 # What cameras and drawing programs write. Not EPS: Pillow would run Ghostscript on it, a program.
 FORMATS = ["PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000"]
+
+# Of the picture.
+WINDOW = 0.3  # of its longer side is broader than any stroke: paper shows in every such window
+DARK = 0.45  # of the paper's brightness: a shadow leaves half of the light, a desk returns less
+LINE = 1 / 45  # of its shorter side is the most that a ruled line is wide, its slant included
+# Of the ink.
+FAINT = 0.1  # of the way from black to white is the least that differs from paper
+PALE = 0.15  # of the strongest ink and less is paper that shows through, or its squares
+DUST = 0.05  # of the largest part is the least that belongs to a digit
+# Of a digit; in brackets the extreme thousandth of the dev digits.
+STROKE = 2.5  # of 28 pixels: the width that strokes have (median 2.7), thinner ones get it
+BROAD = 0.33  # of its longer side is the broadest stroke (0.27)
+LONG = 3.4  # times its longer side is the longest line (3.3); a scribble is longer
+WIDE = 1.9  # times its height is the widest digit (1.75); two that touch are wider
+SHORT = 0.4  # of the tallest in a row is the shortest digit; what is shorter is a part of one
+NEAR = 0.3  # of the tallest is how far a part of a digit may be from the rest
+MOST = 12  # digits in a row
+MOST_DRAWN = 60  # readings in one picture
+CROP = "more than a digit and paper; crop it closer"
 
 
 def read_picture(path):
@@ -1257,8 +1319,8 @@ def read_picture(path):
                 raise UserError(f"{path} is too large ({image.width} x {image.height} pixels)")
             image.draft("RGB", (320, 320))  # lets JPEG skip what is thrown away below
             upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):  # 16 bits of grey, which convert() would cut off
-                upright = Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
+            if upright.mode[0] in "IF":  # more than 8 bits of grey, which convert() would cut off
+                upright = Image.fromarray(in_bytes(np.asarray(upright, np.float32)))
             upright = upright.convert("RGBA")
         upright.thumbnail((320, 320))
         rgba = np.asarray(upright, np.float32) / 255
@@ -1269,72 +1331,203 @@ def read_picture(path):
     return grey * alpha + paper * (1 - alpha)
 
 
-def fit_paper(grey):
-    """Return the paper's brightness (H, W) under a picture (H, W), and how noisy it is.
+def in_bytes(levels):
+    """Bring grey levels of any range to bytes: floats to 1, 8, 10, 12 or 16 bits to their white.
 
-    The paper, unevenly lit, is taken for a quadratic surface in row and column. The picture's rim
-    shows the paper nearly everywhere; from there it is fitted, and then again from all pixels that
-    agree with the fit, until the ink is left out.
+    A file does not say how many of its 16 bits a camera or scanner filled.
     """
-    step = max(1, min(grey.shape) // 50)  # some thousand pixels are enough for six numbers
-    rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in grey.shape)
-    powers = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)]  # of row and column
-    few = grey[::step, ::step]
-    terms = [np.outer(rows[::step] ** i, columns[::step] ** j) for i, j in powers]
-    surface = np.stack(terms, axis=2)  # (h, w, 6)
-    rim = np.ones(few.shape, bool)
-    wide = max(1, min(few.shape) // 12)
-    rim[wide:-wide, wide:-wide] = False
-    known, rest = rim, few - np.median(few[rim])
-    for turn in range(8):
-        noise = 1.5 * np.median(np.abs(rest[known])) + 0.01
-        known = (np.abs(rest) < 3 * noise) & (rim if turn < 4 else True)
-        count = 3 if turn < 4 else 6  # slopes first: a rim says little of curvature
-        weights = np.linalg.lstsq(surface[known][:, :count], few[known], rcond=None)[0]
-        rest = few - surface[:, :, :count] @ weights
-    whole = (np.outer(rows**i, columns**j) for i, j in powers)
-    return sum(w * term for w, term in zip(weights, whole, strict=True)), noise
+    if not np.isfinite(levels).all() or levels.min() < 0:
+        raise ValueError("a grey level is negative or no number")
+    whites = (1, 255, 1023, 4095, 65535, levels.max())
+    return np.uint8(255 * levels / next(white for white in whites if levels.max() <= white))
 
 
 def find_ink(grey):
-    """Separate ink from paper: (H, W) grey levels -> (H, W) ink, 0 paper to 1 ink; None if blank.
+    """Separate ink from paper: (H, W) grey levels -> (H, W) ink, 0 paper to 1 ink.
 
-    Ink is what differs from the paper by more than noise, darker or lighter, whichever is more. A
-    page where nothing differs by a tenth of the way from black to white is blank. What differs as
-    much as the upper quarter of the ink does is 1, what differs by less than 15 % of that is paper.
+    Ink is what differs from the paper around it by more than noise, darker or lighter, whichever is
+    more. Paper is what remains when all that is narrower than a window is painted over (a
+    morphological closing): so shadows are paper, however sharp their edges.
     """
-    paper, noise = fit_paper(grey)
-    rest = grey - paper
-    ink = rest if (rest * rest * rest).sum() > 0 else -rest  # cubes: strong differences decide
-    strong = ink[ink > max(3 * noise, 0.1)]
+    from scipy import ndimage
+
+    rim = round(WINDOW * max(grey.shape)) | 1
+    inside, outside = np.s_[rim:-rim, rim:-rim], np.pad(grey, rim, mode="edge")
+    paper, board = (
+        change(outside, rim)[inside] for change in (ndimage.grey_closing, ndimage.grey_opening)
+    )
+    # Chalk is so narrow that an opening paints over all of it; of paper on a dark desk it leaves
+    # some. The window is smaller here, as there may be little empty paper around a digit.
+    lost = grey.max() - ndimage.grey_opening(outside, round(0.6 * rim))[inside].max()
+    if lost > max(paper.min() - grey.min(), 0.25 * np.ptp(grey)):
+        ink, sheet = grey - board, np.ones(grey.shape, bool)
+    else:
+        ink = 1 - grey / np.maximum(paper, 0.1)  # of the light that is there, also in shadows
+        sheet = paper >= DARK * paper.max()
+    if not sheet.all():  # the largest bright region is the sheet; its rim is blurred
+        regions, _ = ndimage.label(sheet)
+        sheet = regions == 1 + np.argmax(np.bincount(regions[sheet])[1:])
+        blurred = max(1, min(grey.shape) // 80)
+        sheet = ndimage.binary_erosion(sheet, iterations=blurred, border_value=1)
+    # The palest quarter is paper in any case. Of normal noise, with standard deviation s, a tenth
+    # lies 1.28 s below the mean, and a quarter 0.67 s.
+    low, quarter = np.percentile(ink[sheet], (10, 25))
+    noise = (quarter - low) / (1.28 - 0.67)
+    ink = np.where(sheet, ink - quarter - 0.67 * noise, 0)
+    strong = ink[ink > max(3 * noise, FAINT)]
     if strong.size == 0:
-        return None
+        return np.zeros_like(grey)
     strongest = np.percentile(strong, 75)
-    return np.where(ink > max(0.15 * strongest, 3 * noise), np.clip(ink / strongest, 0, 1), 0)
+    ink = np.where(ink > max(PALE * strongest, 3 * noise), np.clip(ink / strongest, 0, 1), 0)
+    return without_lines(ink)
 
 
-def normalise(grey, height=28):
-    """Grey levels (H, W) -> MNIST's own form, float32 (height, 28), ink 1 on 0; None if blank.
+def without_lines(ink):
+    """Take lines that span most of the ink's field (H, W) away: no digit does.
+
+    Where a line crosses a stroke, the ink is thicker than a line, and stays.
+    """
+    from scipy.ndimage import maximum_filter1d, minimum_filter1d
+
+    wide = max(1, round(LINE * min(ink.shape)))
+    for along, across in ((0, 1), (1, 0)):
+        far, mask = round(0.7 * ink.shape[along]), ink > 0
+        spread = maximum_filter1d(mask, wide, across)  # keeps a slanting line in one piece
+        spans = maximum_filter1d(minimum_filter1d(spread, far, along), far, along)
+        stroke = maximum_filter1d(minimum_filter1d(mask, wide, across), wide, across)
+        ink = np.where(spans & ~stroke, 0, ink)
+    return ink
+
+
+def find_digits(grey, height=28):
+    """Find the digits in grey levels (H, W): float32 (N, height, 28), as MNIST's.
+
+    A row of them, from left to right; with height 42 one image of two, one above the other. Raises
+    UserError, in words for the owner of the picture, if there is no ink, or what is no digit.
+    """
+    from scipy import ndimage
+
+    ink = find_ink(grey)
+    if not (ink > 0.3).any():
+        raise UserError("blank, no ink found")
+    labels, count = ndimage.label(ink > 0, np.ones((3, 3)))
+    sizes = ndimage.sum_labels(ink > 0.3, labels, range(1, count + 1))
+    kept = 1 + np.flatnonzero(sizes > DUST * sizes.max())
+    if len(kept) > 3 * MOST:
+        raise UserError(CROP)
+    pieces = [ink * (labels == part) for part in kept]
+    if height > 28:
+        return two_digits(whole_digits(pieces, axis=0), height)
+    digits = whole_digits(pieces, axis=1)
+    heights, widths = np.transpose([box_sizes(digit) for digit in digits])
+    middles = [box_of(digit)[:, 0].mean() for digit in digits]
+    touching = len(digits) > 1 and widths.max() > 1.2 * heights.max()
+    if len(digits) > MOST or np.ptp(middles) > heights.max() or touching:
+        raise UserError(CROP)
+    return np.stack([one_digit(digit) for digit in digits])
+
+
+def two_digits(digits, height):
+    """Return the image (1, height, 28) of one or two pieces of ink (H, W), sorted from above."""
+    if len(digits) == 1 and np.divide(*box_sizes(digits[0])) >= 1:  # two that touch
+        return mnist_form(digits[0], height)[None]
+    if len(digits) != 2:
+        raise UserError("not two digits, one above the other; crop it closer")
+    upper, lower = (one_digit(digit) for digit in digits)
+    both = np.zeros((height, 28), np.float32)
+    both[:28] = upper
+    both[-28:] = np.maximum(both[-28:], lower)
+    return both[None]
+
+
+def one_digit(ink):
+    """Return one digit's form (28, 28), or raise UserError if the ink cannot be a digit."""
+    (height, width), stroke = box_sizes(ink), stroke_width(ink)
+    longer, length = max(height, width), (ink > 0.3).sum() / stroke
+    if width > WIDE * height or stroke > BROAD * longer or length > LONG * longer:
+        raise UserError(CROP)
+    return mnist_form(ink)
+
+
+def box_of(ink):
+    """Return the box of the ink (H, W): array [[top, left], [bottom, right]], ends excluded."""
+    rows, columns = (np.flatnonzero((ink > 0.3).any(axis)) for axis in (1, 0))
+    if not rows.size:
+        return np.zeros((2, 2), int)
+    return np.array([[rows[0], columns[0]], [rows[-1] + 1, columns[-1] + 1]])
+
+
+def box_sizes(ink):
+    """Return the height and the width of the ink's box."""
+    return np.subtract(*box_of(ink)[::-1])
+
+
+def whole_digits(pieces, axis):
+    """Join pieces of ink to digits, sorted along an axis: 1 left to right, 0 from above.
+
+    Pieces that overlap along the axis by half of the smaller one are of one digit. A short piece,
+    as the bar of a 5, belongs to what is nearest. Raises UserError if it is far from all.
+    """
+    heights = [box_sizes(piece)[0] for piece in pieces]
+    order = np.argsort([box_of(piece)[:, axis].mean() for piece in pieces])
+    tall = [i for i in order if heights[i] >= SHORT * max(heights)]
+    digits = []
+    for i in tall:
+        piece = pieces[i]
+        size = min(box_sizes(one)[axis] for one in (piece, *digits[-1:]))
+        gaps = gaps_between(digits[-1], piece) if digits else np.zeros(2)
+        if gaps[axis] > -0.5 * size:
+            digits.append(piece)
+        elif gaps[1 - axis] > 0:
+            raise UserError(CROP)  # they stand the other way
+        else:
+            digits[-1] = digits[-1] + piece
+    for i in set(order) - set(tall):
+        distances = [gaps_between(digit, pieces[i]).max() for digit in digits]
+        if min(distances) > NEAR * max(heights):
+            raise UserError(CROP)
+        digits[np.argmin(distances)] += pieces[i]
+    return digits
+
+
+def gaps_between(one, other):
+    """Return the gaps (rows, columns) between two pieces of ink; less than 0: they overlap."""
+    (start, end), (begin, stop) = box_of(one), box_of(other)
+    return np.maximum(start, begin) - np.minimum(end, stop)
+
+
+def stroke_width(ink):
+    """Return how many pixels broad strokes are: four times their mean distance to an edge."""
+    from scipy import ndimage
+
+    inside = np.pad(ink > 0.3, 1)
+    # The distance is to the middle of the first pixel outside, which is half a pixel farther.
+    return 4 * (ndimage.distance_transform_edt(inside)[inside].mean() - 0.5)
+
+
+def mnist_form(ink, height=28):
+    """Bring one digit's ink (H, W) into MNIST's own form: float32 (height, 28), ink 1 on 0.
 
     MNIST's procedure (Datasets/README.md): the ink's bounding box is scaled to fit 20 columns and
     height - 8 rows, its proportions kept, then moved so that its centre of mass is in the middle,
     or as near to it as no ink is cut off. Of two digits, height 42, the box is in the middle rows.
+    Thin strokes are thickened before, or they would become grey.
     """
     from PIL import Image
     from scipy import ndimage
 
-    ink = find_ink(grey)
-    if ink is None:
-        return None
-    parts, count = ndimage.label(ink > 0, np.ones((3, 3)))
-    sizes = ndimage.sum_labels(ink, parts, range(1, count + 1))
-    ink = ink * np.isin(parts, 1 + np.flatnonzero(sizes > 0.02 * sizes.sum()))  # dust is no digit
-    if not (ink > 0.3).any():  # nothing but dust
-        return None
-    box = ink[ndimage.find_objects((ink > 0.3).astype(int))[0]]  # 0.3: without blurred edges
-    scale = min((height - 8) / box.shape[0], 20 / box.shape[1])
+    room = np.array([height - 8, 20])
+    scale = (room / box_sizes(ink)).min()
+    more = (STROKE / scale - stroke_width(ink)) / 2 / (1 - STROKE / 20)  # the box will grow as well
+    if more > 0.5:
+        ink = np.pad(ink, round(more) + 2)
+        far = ndimage.distance_transform_edt(ink <= 0.3)
+        ink = np.maximum(ink, np.clip(more + 1 - far, 0, 1))
+    (top, left), (bottom, right) = box_of(ink)
+    box = ink[top:bottom, left:right].astype(np.float32)
+    scale = (room / box.shape).min()
     size = [max(1, round(scale * n)) for n in box.shape[::-1]]  # Pillow wants (columns, rows)
-    small = np.asarray(Image.fromarray(box.astype(np.float32)).resize(size, Image.Resampling.BOX))
+    small = np.asarray(Image.fromarray(box).resize(size, Image.Resampling.BOX))
     row, column = ndimage.center_of_mass(small)
     if height > 28:  # two digits have their places, whichever of them has more ink
         row = (len(small) - 1) / 2
@@ -1348,9 +1541,10 @@ def normalise(grey, height=28):
 def read_pictures(args, classify, height=28):
     """Read the pictures args.predict, print a line for each, and return [(path, digits), ...].
 
-    classify(digits) takes float32 (N, height, 28) and gives probabilities (heads, N, 10). A picture
-    without ink has no digits. With --show or --output-dir readings.png is drawn. Raises
-    UserError at the end if a picture could not be read; the others have been answered by then.
+    classify(digits) takes float32 (N, height, 28) and gives probabilities (heads, N, 10). Each
+    digit of a row has a line of its own. What is blank or no digit is answered in words, and has no
+    digits. With --show or --output-dir readings.png is drawn. Raises UserError at the end if a
+    picture could not be read; the others have been answered by then.
     """
     answers, drawn, problems = [], [], []
     for path in args.predict:
@@ -1359,20 +1553,25 @@ def read_pictures(args, classify, height=28):
         except UserError as error:
             problems.append(str(error))
             continue
-        digit = normalise(grey, height)
-        if digit is None:
-            print(f"{path}: blank, no ink found")
+        try:
+            found = find_digits(grey, height)
+        except UserError as refusal:
+            print(f"{printable(str(path))}: {refusal}")
             answers.append((path, ()))
             continue
-        chances = classify(digit[None])[:, 0]  # (heads, 10)
-        sure = ", ".join(f"{100 * chance:.1f}%" for chance in chances.max(1))
-        digits = chances.argmax(1).tolist()
-        print(f"{path}: {' '.join(map(str, digits))} ({sure})")
-        answers.append((path, tuple(digits)))
-        drawn.append((path, grey, digit, chances))
+        for i, chances in enumerate(np.swapaxes(classify(found), 0, 1)):  # each (heads, 10)
+            name = printable(str(path))  # a control character would reach the terminal
+            name += f", digit {i + 1} of {len(found)}" if len(found) > 1 else ""
+            sure = ", ".join(f"{100 * chance:.1f}%" for chance in chances.max(1))
+            digits = chances.argmax(1).tolist()
+            print(f"{name}: {' '.join(map(str, digits))} ({sure})")
+            answers.append((path, tuple(digits)))
+            drawn.append((name, grey, found[i], chances))
     if drawn and not args.no_plots and (args.show or "output_dir" in args.typed):
         args.output_dir.mkdir(parents=True, exist_ok=True)
-        names, greys, digits, chances = zip(*drawn[:20], strict=True)  # more could not be read
+        if len(drawn) > MOST_DRAWN:
+            print(f"readings.png shows the first {MOST_DRAWN} of {len(drawn)}")
+        names, greys, digits, chances = zip(*drawn[:MOST_DRAWN], strict=True)
         picture = args.output_dir / "readings.png"
         draw_readings(picture, names, greys, digits, np.stack(chances, axis=1))
         if args.show:
@@ -1390,86 +1589,127 @@ def draw_readings(path, names, originals, digits, probabilities):
     (N, H, W), probabilities (heads, N, 10).
     """
     titles = ("sure of the upper, %", "of the lower, %") if len(probabilities) > 1 else ("sure, %",)
+    count, each = len(digits), 2 + len(probabilities)
+    beside = min(3, -(-count // 10))  # readings in a line: a column of sixty is no picture
+    rows = -(-count // beside)
 
     def draw(axes, figure):
-        for i, (first, second, *heads) in enumerate(axes):
+        for axis in axes.flat:
+            axis.set_visible(False)
+        lines = axes.reshape(-1, each)  # one reading each
+        for i, (first, second, *heads) in enumerate(lines[:count]):
             first.imshow(originals[i], cmap="gray", vmin=0, vmax=1)
-            name = printable(Path(names[i]).name[-30:])
-            first.set_title(name, fontsize=9, parse_math=False)
+            first.set_title(Path(printable(str(names[i]))).name[-25:], fontsize=8, parse_math=False)
             second.imshow(digits[i], cmap="gray_r", vmin=0, vmax=1)
             for axis in (first, second):
-                axis.set(xticks=[], yticks=[])
+                axis.set(xticks=[], yticks=[], visible=True)
                 axis.spines[:].set(visible=True, color=GREY)
             for axis, chances in zip(heads, probabilities[:, i], strict=True):
-                bars = axis.bar(range(10), 100 * chances, color=GREY)
-                bars[chances.argmax()].set_color(ORANGE)
-                axis.set(xticks=range(10), ylim=(0, 100))
-        for axis, title in zip(axes[0, 1:], ("as the network sees it", *titles), strict=True):
-            axis.set_title(title, fontsize=9)
+                bars, best = axis.bar(range(10), 100 * chances, color=GREY), chances.argmax()
+                bars[best].set_color(ORANGE)
+                look = {"ha": "center", "va": "bottom", "fontsize": 8}
+                axis.text(best, 100 * chances[best], f"{100 * chances[best]:.0f}", **look)
+                axis.set(xticks=range(10), yticks=(0, 50, 100), ylim=(0, 115), visible=True)
+                axis.tick_params(labelsize=7)
+        for i in range(beside):
+            for axis, title in zip(lines[i][1:], ("as the network sees it", *titles), strict=True):
+                axis.set_title(title, fontsize=8)
 
-    rows, columns = len(digits), 2 + len(probabilities)
-    save_figure(path, (2.6 * columns, 2 * rows), draw, nrows=rows, ncols=columns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name may have letters that the font has not: boxes
+        save_figure(path, (1.9 * each * beside, 1.5 * rows), draw, nrows=rows, ncols=each * beside)
 
 
 def drawing_pad(classify):
     """Open a window to draw a digit in; classify: (1, 28, 28) -> probabilities (1, 1, 10).
 
-    Returns Matplotlib's figure and the button that clears it, which must be kept while it is open.
+    The pen only paints, which takes milliseconds: a hand is fast. A timer has the digit read. What
+    changes is drawn over a copy of the rest (blitting), which is drawn once for each window size.
+    Returns Matplotlib's figure, and what must be kept while it is open: the button that clears it
+    and the timer.
     """
+    import matplotlib
     from matplotlib import pyplot
     from matplotlib.widgets import Button
+    from PIL import Image, ImageDraw
 
-    figure, (pad, seen, bars) = pyplot.subplots(1, 3, figsize=(11, 4.2))
+    with matplotlib.rc_context({"toolbar": "None"}):  # its zoom would take the mouse away
+        figure, (pad, seen, bars) = pyplot.subplots(1, 3, figsize=(11, 4.2))
     figure.subplots_adjust(left=0.03, right=0.98, bottom=0.2, wspace=0.15)
-    ink = np.zeros((280, 280), np.float32)  # ten times the size of the network's picture
-    rows, columns = np.ogrid[:280, :280]
-    sheet = pad.imshow(ink, cmap="gray_r", vmin=0, vmax=1)
-    view = seen.imshow(np.zeros((28, 28)), cmap="gray_r", vmin=0, vmax=1)
-    chances = bars.bar(range(10), np.zeros(10), color=BLUE)
+    side, width = 280, 22  # ten times the network's picture, and a pen of 2.2 of its pixels
+    page = Image.new("L", (side, side))
+    pen, canvas = ImageDraw.Draw(page), figure.canvas
+    sheet = pad.imshow(page, cmap="gray_r", vmin=0, vmax=255, animated=True)
+    view = seen.imshow(np.zeros((28, 28)), cmap="gray_r", vmin=0, vmax=1, animated=True)
+    chances = bars.bar(range(10), np.zeros(10), color=BLUE, animated=True)
     pad.set(title="draw a digit here", xticks=[], yticks=[])
     seen.set(title="what the network sees", xticks=[], yticks=[])
     bars.set(title="how sure it is (%)", ylim=(0, 100), xticks=range(10))
-    last = []  # where the pen was, while it is down
+    state = {"last": None, "new": False, "still": None}  # of the pen, of the page, of the window
 
-    def show():
-        digit = normalise(1 - ink)  # None as long as nothing is drawn
-        heights = np.zeros(10) if digit is None else 100 * classify(digit[None])[0, 0]
-        for bar, height in zip(chances, heights, strict=True):
-            bar.set_height(height)
-        sheet.set_data(ink)
-        view.set_data(np.zeros((28, 28)) if digit is None else digit)
-        figure.canvas.draw_idle()
+    def show(axes, *parts):
+        if state["still"]:  # else the window is not yet drawn
+            for part in (*parts, *axes.spines.values()):
+                axes.draw_artist(part)
+            canvas.blit(axes.bbox)
+
+    def show_reading():
+        if state["still"]:
+            canvas.restore_region(state["still"])
+        for axes, *parts in ((pad, sheet), (seen, view), (bars, *chances)):
+            show(axes, *parts)
+
+    def drawn(event):
+        state["still"] = canvas.copy_from_bbox(figure.bbox)
+        show_reading()
 
     def move(event):
         if event.button != 1 or event.inaxes is not pad:
-            last.clear()
+            state["last"] = None
             return
-        here = np.array([event.ydata, event.xdata])
-        for share in np.linspace(0, 1, 20) if last else [1]:  # a mouse moves in jumps
-            row, column = share * here + (1 - share) * (last[0] if last else here)
-            ink[(rows - row) ** 2 + (columns - column) ** 2 < 11**2] = 1  # a pen of 2 pixels of 28
-        last[:] = [here]
-        show()
+        here = np.array([event.xdata, event.ydata]) + 0.5
+        pen.line([*(here if state["last"] is None else state["last"]), *here], 255, width)
+        pen.ellipse([*(here - width / 2), *(here + width / 2)], 255)
+        state.update(last=here, new=True)
+        sheet.set_data(page)
+        show(pad, sheet)
 
     def clear(event):
-        ink[:] = 0
-        show()
+        page.paste(0, (0, 0, side, side))
+        sheet.set_data(page)
+        state["new"] = True
 
-    for name in ("button_press_event", "motion_notify_event"):
-        figure.canvas.mpl_connect(name, move)
-    figure.canvas.mpl_connect("button_release_event", lambda event: last.clear())
+    def read():
+        if state["new"]:
+            state["new"], ink = False, np.asarray(page, np.float32) / 255
+            digit = mnist_form(ink) if ink.any() else np.zeros((28, 28), np.float32)
+            heights = 100 * classify(digit[None])[0, 0] if ink.any() else np.zeros(10)
+            for bar, height in zip(chances, heights, strict=True):
+                bar.set_height(height)
+            view.set_data(digit)
+            show_reading()
+
+    def lift(event):
+        state["last"] = None
+
+    canvas.mpl_connect("draw_event", drawn)
+    canvas.mpl_connect("button_press_event", move)
+    canvas.mpl_connect("motion_notify_event", move)
+    canvas.mpl_connect("button_release_event", lift)
     button = Button(figure.add_axes((0.1, 0.04, 0.12, 0.09)), "clear")
     button.on_clicked(clear)
-    return figure, button
+    timer = canvas.new_timer(100)
+    timer.add_callback(read)
+    timer.start()
+    return figure, button, timer
 
 
 def draw_and_read(classify):
     """Read what the user draws, until the window is closed."""
-    from matplotlib import pyplot
-
     require_display()
+    classify(mnist_form(np.eye(28))[None])  # the first time takes longest: before the window opens
     pad = drawing_pad(classify)
-    pyplot.show()
+    wait_for_windows()
     return pad
 
 

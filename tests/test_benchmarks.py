@@ -3,10 +3,12 @@
 import importlib
 import subprocess
 import sys
+import types
 
 import neural_nets
 import utils
-from tests.benchmarks import bench_choices, bench_scripts, tables
+from tests import photographs
+from tests.benchmarks import bench_choices, bench_photographs, bench_scripts, tables
 from tests.conftest import ROOT, write_mnist
 
 import numpy as np
@@ -145,3 +147,34 @@ def test_the_benchmarks_of_whole_programs_work(tmp_path):
     assert "| these 2 networks vote |" in results
     ours, peer = (tmp_path / "bench_peers.md").read_text(encoding="utf-8").splitlines()[2:4]
     assert ours.startswith("| nnet_cnn.py --design quick") and peer.startswith("| nielsen_network")
+
+
+def test_photographs_are_counted_by_how_they_were_read(mnist):
+    """A row of four digits: all right; one wrong; one wrong, surely; two refusals."""
+    images, labels = mnist[0][0][54000:54100], mnist[0][1][54000:54100]
+    truths = [truth for _, truth in photographs.photographs("a row of 4", images, labels, 5)]
+
+    def main(argv):
+        paths = argv[argv.index("--predict") + 1 :]
+        for i, (path, truth) in enumerate(zip(paths, truths, strict=True)):
+            if i > 2:
+                print(f"{path}: {['blank, no ink found', 'more than a digit'][i - 3]}")
+                continue
+            for place, digit in enumerate(truth):
+                read = (digit + (place == 3) * (i > 0)) % 10
+                print(f"{path}, digit {place + 1} of 4: {read} ({[99, 79, 81][i]}.0%)")
+
+    script = types.SimpleNamespace(main=main)
+    row = bench_photographs.measure("a row of 4", script, "model.pt", (images, labels), 5)
+    assert list(row.values()) == ["a row of 4", "20", "40", "20", "40"]
+
+
+def test_photographs_are_the_same_every_time(mnist):
+    images, labels = mnist[0][0][54000:54100], mnist[0][1][54000:54100]
+    for kind, (count, _) in (photographs.KINDS | photographs.PAIRS).items():
+        (picture, truth), (again, same) = (
+            next(photographs.photographs(kind, images, labels, 1)) for _ in range(2)
+        )
+        assert np.array_equal(picture, again) and truth == same
+        assert len(truth) == (0 if kind in photographs.NONE else count)
+        assert picture.dtype == np.uint8 and np.ptp(picture) > 50

@@ -552,7 +552,8 @@ def test_mistakes_are_sorted_by_how_sure_they_were(tmp_path, monkeypatch):
     images = np.arange(4)[:, None, None] * np.ones((28, 28))
     utils.draw_mistakes(tmp_path / "m.png", images, labels, chances)
     titles = [axis.get_title() for axis in caught[0].axes]
-    assert titles == ["read 3\n90 %\nis 6", "read 4\n80 %\nis 7", "read 2\n70 %\nis 5"]
+    words = ["6 read as 3\n90 % sure", "7 read as 4\n80 % sure", "5 read as 2\n70 % sure"]
+    assert titles == words
     assert [axis.images[0].get_array()[0, 0] for axis in caught[0].axes] == [2, 3, 1]
     assert caught[0].get_suptitle() == "3 of 4 misread, the surest first"
 
@@ -608,6 +609,31 @@ def test_signed_tiles_are_white_at_zero_and_share_one_scale(tmp_path, monkeypatc
     assert len({image.get_clim() for image in drawn}) == 1
     low, high = drawn[0].get_clim()
     assert low == -high and high > 1
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (42, 28)])
+def test_a_caption_is_nearer_to_its_own_digit(tmp_path, monkeypatch, shape):
+    caught = figures_drawn(monkeypatch)
+    labels, readings = np.zeros((1, 40), int), np.ones(40, int)
+    utils.draw_mistakes(tmp_path / "m.png", np.ones((40, *shape)), labels, chances_of(readings, 1))
+    caught[0].canvas.draw()
+    above, own = caught[0].axes[0], caught[0].axes[10]
+    caption = own.title.get_window_extent()
+    below = caption.y0 - own.get_window_extent().y1
+    assert 0 <= below < 0.5 * (above.get_window_extent().y0 - caption.y1)
+
+
+@pytest.mark.parametrize("units", [1, 3, 60])
+def test_the_heading_above_weights_fits_and_unused_pixels_are_white(tmp_path, monkeypatch, units):
+    caught = figures_drawn(monkeypatch)
+    used = np.arange(784) > 100
+    utils.draw_weights(tmp_path / "w.png", np.ones((units, 784)), (28, 28), used)
+    figure = caught[0]
+    figure.canvas.draw()
+    heading = figure._suptitle.get_window_extent()
+    assert heading.x0 >= 0 and heading.x1 <= figure.bbox.x1
+    tile = figure.axes[0].images[0].get_array().ravel()
+    assert (tile[:101] == 0).all() and (tile[101:] == 1).all()
 
 
 def test_layers_show_their_first_maps_each_layer_on_a_scale_of_its_own(tmp_path, monkeypatch):
