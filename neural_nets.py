@@ -203,8 +203,8 @@ def initialise(sizes, rng, dtype=np.float32):
     one. So weights begin at random. A sum of n random numbers, positive and negative, is only about
     sqrt(n) times as large as one of them, because most cancel. Behind a ReLU about half of the
     inputs are 0, so only n / 2 count; the factor sqrt(1 / (n / 2)) undoes that. So numbers neither
-    fade nor explode on their way through many layers. He et al., ICCV 2015 (arXiv 1502.01852),
-    section 2.2.
+    fade nor explode on their way through many layers. The random numbers are normal, from `rng`;
+    biases begin at 0. He et al., ICCV 2015 (arXiv 1502.01852), section 2.2.
     """
     params = {}
     for i in range(1, len(sizes)):
@@ -215,9 +215,10 @@ def initialise(sizes, rng, dtype=np.float32):
 
 
 def forward(params, images, relu=rectified_linear_unit):
-    """Return logits (N, m_L) for images (N, m_0), and the cache for backward(): [A_0, A_1, ...].
+    """Return logits (N, m_L) for images (N, m_0), and the cache for backward().
 
-    Only learns_xor() passes another function for `relu`.
+    The cache is [A_0, ..., A_(L-1)], what each layer of weights is given. Only learns_xor() passes
+    another function for `relu`.
     """
     layers = len(params) // 2
     cache, A = [], images
@@ -239,7 +240,7 @@ def log_softmax(logits):
 
 
 def softmax_cross_entropy(logits, labels):
-    """Return the loss C and dZ_L (N, 10); labels (N,) are the right classes."""
+    """Return the loss C, a float, and dZ_L (N, m_L); labels (N,) are the right classes."""
     rows = np.arange(len(labels))
     log_p = log_softmax(logits)
     dlogits = np.exp(log_p)
@@ -266,6 +267,8 @@ def backward(params, cache, dlogits, relu_derivative=rectified_linear_unit_deriv
 def numerical_gradient(loss, array, step=1e-5):
     """Return the gradient of loss() with respect to an array, from central differences.
 
+    loss() takes no argument: it looks at `array` itself, so each number is moved in place, and put
+    back.
     (C(w + s) - C(w - s)) / 2s, with s the step, is wrong by s^2 C''' / 6 (Taylor's series), and by
     the rounding of C divided by s: with 16 digits and s = 1e-5 both are near 1e-11.
     """
@@ -365,7 +368,7 @@ def show_xor():
 
 
 def evaluate(params, images, labels):
-    """Return the mean loss and the accuracy on images (N, 784)."""
+    """Return the mean loss and the accuracy, two floats, on images (N, 784)."""
     logits, _ = forward(params, images)
     return softmax_cross_entropy(logits, labels)[0], float(np.mean(logits.argmax(axis=1) == labels))
 

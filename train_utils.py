@@ -269,8 +269,9 @@ def adversarial_examples(model, x, y, length, precision="fp32"):
 
     The fast gradient method: one step along the gradient of the loss with respect to the pixels.
     Goodfellow et al., ICLR 2015 (arXiv 1412.6572), section 5; here the step has a given Euclidean
-    length, over all pixels, as in Miyato et al., ICLR 2016 (arXiv 1507.00677). A network that
-    learns from such images learns to read right near each digit.
+    length, over all pixels of each image, as in Miyato et al., ICLR 2016 (arXiv 1507.00677). A
+    network that learns from such images learns to read right near each digit. The model is in eval
+    mode meanwhile, and back in training mode afterwards.
     """
     # In training mode every image would change the others' losses, too, through the batch's mean in
     # batch normalisation; in eval mode that is a fixed average.

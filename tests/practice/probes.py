@@ -161,6 +161,7 @@ def forward(m):
     yield "the logits", lambda: whole(m.forward(params, images)[0])
     for i in range(3):
         yield f"the cache's A_{i}", lambda n: whole(m.forward(params, images)[1][n]), i
+    yield "the number of arrays in the cache", lambda: len(m.forward(params, images)[1])
     yield "the logits with relu=np.tanh", lambda: whole(m.forward(params, images, np.tanh)[0])
 
 
