@@ -1645,23 +1645,17 @@ def drawing_pad(classify):
     pad.set(title="draw a digit here", xticks=[], yticks=[])
     seen.set(title="what the network sees", xticks=[], yticks=[])
     bars.set(title="how sure it is (%)", ylim=(0, 100), xticks=range(10))
+    everything = (pad, sheet), (seen, view), (bars, *chances)
     state = {"last": None, "new": False, "still": None}  # of the pen, of the page, of the window
 
-    def show(axes, *parts):
-        if state["still"]:  # else the window is not yet drawn
+    def paint(*changed):
+        for axes, *parts in changed:
             for part in (*parts, *axes.spines.values()):
                 axes.draw_artist(part)
-            canvas.blit(axes.bbox)
 
-    def show_reading():
-        if state["still"]:
-            canvas.restore_region(state["still"])
-        for axes, *parts in ((pad, sheet), (seen, view), (bars, *chances)):
-            show(axes, *parts)
-
-    def drawn(event):
+    def drawn(event):  # the window, without the parts that change
         state["still"] = canvas.copy_from_bbox(figure.bbox)
-        show_reading()
+        paint(*everything)
 
     def move(event):
         if event.button != 1 or event.inaxes is not pad:
@@ -1672,7 +1666,9 @@ def drawing_pad(classify):
         pen.ellipse([*(here - width / 2), *(here + width / 2)], 255)
         state.update(last=here, new=True)
         sheet.set_data(page)
-        show(pad, sheet)
+        if state["still"]:
+            paint((pad, sheet))
+            canvas.blit(pad.bbox)
 
     def clear(event):
         page.paste(0, (0, 0, side, side))
@@ -1687,7 +1683,10 @@ def drawing_pad(classify):
             for bar, height in zip(chances, heights, strict=True):
                 bar.set_height(height)
             view.set_data(digit)
-            show_reading()
+            if state["still"]:
+                canvas.restore_region(state["still"])
+                paint(*everything)
+                canvas.blit(figure.bbox)
 
     def lift(event):
         state["last"] = None

@@ -169,6 +169,7 @@ def test_photographs_are_counted_by_how_they_were_read(mnist):
     assert list(row.values()) == ["a row of 4", "20", "40", "20", "40"]
 
 
+@pytest.mark.slow
 def test_photographs_are_the_same_every_time(mnist):
     images, labels = mnist[0][0][54000:54100], mnist[0][1][54000:54100]
     for kind, (count, _) in (photographs.KINDS | photographs.PAIRS).items():
