@@ -120,8 +120,11 @@ def draw(path, curves):
                 axis.set(title=name, xlabel="epoch", ylabel=unit)
                 axis.set_xlim(0.5, len(curves[1]) + 0.5)
                 axis.grid(alpha=0.3)
-                highest = max(max(row[what]) for row in curves[1])
-                axis.set_ylim(top=min(axis.get_ylim()[1], 10 * highest))  # some losses explode
+        for axis, what in zip(axes[0], whats, strict=True):  # the axes below share its range
+            values = [value for curve in curves for row in curve for value in row[what]]
+            highest = max(value for row in curves[1] for value in row[what])
+            top = max(value for value in values if value <= 10 * highest)  # some losses explode
+            axis.set_ylim(0, 1.05 * top)
         axes[0, 0].legend()
 
     size = 4.5 * len(whats), 6.5

@@ -85,7 +85,10 @@ def judge_file(path, text, file):
         print(f"  condemned, first: {condemned[0][0].rstrip('.')}: {condemned[0][1]}")
     elif not said[0]["passed"]:
         print("  there is no test in the file: a test is a function whose name begins with test_")
-    report_slips(results)
+    if said[0]["failed"]:
+        print("  what condemns right ones catches wrong ones for nothing: mend that first")
+    elif caught:
+        report_slips(results)
     return caught == len(wrong) and not condemned
 
 
