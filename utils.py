@@ -1285,17 +1285,21 @@ FORMATS = ["PNG", "JPEG", "WEBP", "AVIF", "GIF", "TIFF", "BMP", "PPM", "JPEG2000
 
 # Of the picture.
 WINDOW = 0.3  # of its longer side is broader than any stroke: paper shows in every such window
+CHALK = 0.18  # of its longer side is the broadest chalk; more can be empty paper beside a digit
 DARK = 0.45  # of the paper's brightness: a shadow leaves half of the light, a desk returns less
 LINE = 1 / 45  # of its shorter side is the most that a ruled line is wide, its slant included
+SPAN = 0.7  # of the picture is the least that a ruled line goes through; a bar of a 7 is shorter
 # Of the ink.
-FAINT = 0.1  # of the way from black to white is the least that differs from paper
+FAINT = 0.1  # of the paper's light is the least that ink takes; of black to white, that chalk adds
 PALE = 0.15  # of the strongest ink and less is paper that shows through, or its squares
+FIRM = 0.3  # of the strongest ink and more is stroke; less is its blurred edge
 DUST = 0.05  # of the largest part is the least that belongs to a digit
 # Of a digit; in brackets the extreme thousandth of the dev digits.
 STROKE = 2.5  # of 28 pixels: the width that strokes have (median 2.7), thinner ones get it
 BROAD = 0.33  # of its longer side is the broadest stroke (0.27)
 LONG = 3.4  # times its longer side is the longest line (3.3); a scribble is longer
 WIDE = 1.9  # times its height is the widest digit (1.75); two that touch are wider
+CLOSE = 1.2  # times a row's height is the widest digit in it (1.11 of 19 in 20)
 SHORT = 0.4  # of the tallest in a row is the shortest digit; what is shorter is a part of one
 NEAR = 0.3  # of the tallest is how far a part of a digit may be from the rest
 MOST = 12  # digits in a row
@@ -1358,8 +1362,9 @@ def find_ink(grey):
     )
     # Chalk is so narrow that an opening paints over all of it; of paper on a dark desk it leaves
     # some. The window is smaller here, as there may be little empty paper around a digit.
-    lost = grey.max() - ndimage.grey_opening(outside, round(0.6 * rim))[inside].max()
-    if lost > max(paper.min() - grey.min(), 0.25 * np.ptp(grey)):
+    narrow = round(CHALK * max(grey.shape)) | 1
+    lost = grey.max() - ndimage.grey_opening(outside, narrow)[inside].max()
+    if lost > max(paper.min() - grey.min(), np.ptp(grey) / 4):  # noise is less than a quarter
         ink, sheet = grey - board, np.ones(grey.shape, bool)
     else:
         ink = 1 - grey / np.maximum(paper, 0.1)  # of the light that is there, also in shadows
@@ -1391,7 +1396,7 @@ def without_lines(ink):
 
     wide = max(1, round(LINE * min(ink.shape)))
     for along, across in ((0, 1), (1, 0)):
-        far, mask = round(0.7 * ink.shape[along]), ink > 0
+        far, mask = round(SPAN * ink.shape[along]), ink > 0
         spread = maximum_filter1d(mask, wide, across)  # keeps a slanting line in one piece
         spans = maximum_filter1d(minimum_filter1d(spread, far, along), far, along)
         stroke = maximum_filter1d(minimum_filter1d(mask, wide, across), wide, across)
@@ -1408,10 +1413,10 @@ def find_digits(grey, height=28):
     from scipy import ndimage
 
     ink = find_ink(grey)
-    if not (ink > 0.3).any():
+    if not (ink > FIRM).any():
         raise UserError("blank, no ink found")
     labels, count = ndimage.label(ink > 0, np.ones((3, 3)))
-    sizes = ndimage.sum_labels(ink > 0.3, labels, range(1, count + 1))
+    sizes = ndimage.sum_labels(ink > FIRM, labels, range(1, count + 1))
     kept = 1 + np.flatnonzero(sizes > DUST * sizes.max())
     if len(kept) > 3 * MOST:
         raise UserError(CROP)
@@ -1421,7 +1426,7 @@ def find_digits(grey, height=28):
     digits = whole_digits(pieces, axis=1)
     heights, widths = np.transpose([box_sizes(digit) for digit in digits])
     middles = [box_of(digit)[:, 0].mean() for digit in digits]
-    touching = len(digits) > 1 and widths.max() > 1.2 * heights.max()
+    touching = len(digits) > 1 and widths.max() > CLOSE * heights.max()
     if len(digits) > MOST or np.ptp(middles) > heights.max() or touching:
         raise UserError(CROP)
     return np.stack([one_digit(digit) for digit in digits])
@@ -1443,7 +1448,7 @@ def two_digits(digits, height):
 def one_digit(ink):
     """Return one digit's form (28, 28), or raise UserError if the ink cannot be a digit."""
     (height, width), stroke = box_sizes(ink), stroke_width(ink)
-    longer, length = max(height, width), (ink > 0.3).sum() / stroke
+    longer, length = max(height, width), (ink > FIRM).sum() / stroke
     if width > WIDE * height or stroke > BROAD * longer or length > LONG * longer:
         raise UserError(CROP)
     return mnist_form(ink)
@@ -1451,7 +1456,7 @@ def one_digit(ink):
 
 def box_of(ink):
     """Return the box of the ink (H, W): array [[top, left], [bottom, right]], ends excluded."""
-    rows, columns = (np.flatnonzero((ink > 0.3).any(axis)) for axis in (1, 0))
+    rows, columns = (np.flatnonzero((ink > FIRM).any(axis)) for axis in (1, 0))
     if not rows.size:
         return np.zeros((2, 2), int)
     return np.array([[rows[0], columns[0]], [rows[-1] + 1, columns[-1] + 1]])
@@ -1500,7 +1505,7 @@ def stroke_width(ink):
     """Return how many pixels broad strokes are: four times their mean distance to an edge."""
     from scipy import ndimage
 
-    inside = np.pad(ink > 0.3, 1)
+    inside = np.pad(ink > FIRM, 1)
     # The distance is to the middle of the first pixel outside, which is half a pixel farther.
     return 4 * (ndimage.distance_transform_edt(inside)[inside].mean() - 0.5)
 
@@ -1521,7 +1526,7 @@ def mnist_form(ink, height=28):
     more = (STROKE / scale - stroke_width(ink)) / 2 / (1 - STROKE / 20)  # the box will grow as well
     if more > 0.5:
         ink = np.pad(ink, round(more) + 2)
-        far = ndimage.distance_transform_edt(ink <= 0.3)
+        far = ndimage.distance_transform_edt(ink <= FIRM)
         ink = np.maximum(ink, np.clip(more + 1 - far, 0, 1))
     (top, left), (bottom, right) = box_of(ink)
     box = ink[top:bottom, left:right].astype(np.float32)

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import nnet_cnn
 import train_utils
@@ -275,9 +276,13 @@ def test_photographs_of_test_digits_are_read_nearly_as_well(kind, well_trained, 
         make(digit, random).save(path, **({"quality": 50} if ending == "jpg" else {}))
     argv = ["--model", well_trained[0] / "model.pt", "--predict", *paths]
     answers = nnet_cnn.main([str(option) for option in argv])
-    read = [digits[0] if digits else -1 for _, digits in answers]
+    found = {path: [] for path in paths}  # a row of digits has several answers
+    for path, digits in answers:
+        found[Path(path)] += digits
+    read = [digits[0] if len(digits) == 1 else -1 for digits in found.values()]
     model = nnet_cnn.build_model()
     model.load_state_dict(torch.load(well_trained[0] / "model.pt", weights_only=True))
     x = torch.from_numpy(images[:, None] / np.float32(255))
     plain = train_utils.probabilities_of(model, x)[0].argmax(1)
-    assert (read == labels).mean() >= (plain == labels).mean() - 0.01
+    # One in a hundred is refused in words: better than a wrong answer.
+    assert (read == labels).mean() >= (plain == labels).mean() - 0.02
