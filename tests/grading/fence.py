@@ -109,7 +109,7 @@ def shut_files(c, space, hidden):
     ):
         with contextlib.suppress(OSError):
             mount("none", place, kind, 0, options)
-    temporary = space.parent
+    temporary, writable = space.parent, [space, Path("/dev/shm")]
     opened = os.open(space, os.O_PATH)
     needed = [Path(place) for place in (sys.prefix, sys.base_prefix, *sys.path) if place]
     if not any(
@@ -117,9 +117,9 @@ def shut_files(c, space, hidden):
     ):
         mount("none", temporary, "tmpfs", 0, "size=512m,mode=1777")
         space.mkdir(exist_ok=True)
+        writable.append(temporary)
     mount(f"/proc/self/fd/{opened}", space, None, MS_BIND)
     os.close(opened)
     set_read_only("/", True, AT_RECURSIVE)
-    for place in (temporary, space, Path("/dev/shm")):
-        if os.path.ismount(place):
-            set_read_only(place, False)
+    for place in writable:  # all are mounts; os.path.ismount() would not see a folder's own
+        set_read_only(place, False)
