@@ -105,7 +105,8 @@ def test_right(tmp_path, worker, right):
     check_right(write(tmp_path, right.edits, right.base, right.module), worker)
 
 
-@pytest.mark.parametrize("base", ["course", pytest.param("tidy", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("base", ["course", "tidy"])
 def test_the_bases_of_all_fixtures_are_right(tmp_path, worker, base):
     check_right(write(tmp_path, [], base), worker)
 
@@ -177,6 +178,7 @@ def printed_in_readme(first):
     return block.splitlines()
 
 
+@pytest.mark.slow
 def test_pytest_prints_the_grade_that_the_readme_shows(tmp_path):
     """And Gradescope's file; a conftest.py and settings of the submission do not count."""
     alice = write_alice(tmp_path / "alice")
