@@ -1,7 +1,7 @@
 """Lesson 1: a neural network from scratch, in NumPy alone.
 
     python neural_nets.py                      part 1, then the network of part 3: about a minute
-    python neural_nets.py --plain              part 1, then the network of part 2: some 20 seconds
+    python neural_nets.py --plain              part 1, then the network of part 2: half a minute
     python neural_nets.py --check-gradients    is the calculus below right? Ask the loss itself
     python neural_nets.py --predict seven.png  reads your handwriting with the trained network
 
@@ -575,8 +575,9 @@ def report(run, args, params, data):
         versions={},
     )
     if not args.no_plots:
-        utils.draw_results(run, x.reshape(-1, 28, 28), y[None], probabilities)
-        run.draw("weights.png", utils.draw_weights, params["W1"].T, (28, 28))
+        images = x.reshape(-1, 28, 28)
+        utils.draw_results(run, images, y[None], probabilities)
+        run.draw("weights.png", utils.draw_weights, params["W1"].T, images)
         run.draw("adversarial.png", draw_adversarial, params, x[:10], y[:10])
     return metrics
 

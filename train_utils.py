@@ -524,7 +524,7 @@ def finish_run(run, args, model, data):
     if not args.no_plots:
         images = x.view(-1, *x.shape[-2:]).cpu().numpy()
         utils.draw_results(run, images, labels, probabilities)
-        draw_inside(run, model, x[:1])
+        draw_inside(run, model, x)
     return metrics
 
 
@@ -583,23 +583,22 @@ def dead_units(model, x):
     return torch.cat(dead).float().mean().item() if dead else 0.0
 
 
-def draw_inside(run, model, x, used=None):
-    """Draw what the first layer has learned, and what one image x (1, 1, H, W) becomes behind it.
+def draw_inside(run, model, x):
+    """Draw what the first layer has learned, and what the first image of x becomes behind it.
 
-    Fully connected: weights.png, each unit's weights where the pixels are; used (H * W) as in
-    utils.draw_weights. Convolutional: filters.png, and activations.png, the feature maps behind
-    every activation.
+    x is (N, 1, H, W). Fully connected: weights.png, each unit's weights where the pixels are.
+    Convolutional: filters.png, and activations.png, the feature maps behind every activation.
     """
     first = next((m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))), None)
     weights = first.weight.detach().float().cpu().numpy() if first else None
     if isinstance(first, nn.Linear) and first.in_features == x[0].numel():
-        run.draw("weights.png", utils.draw_weights, weights, x.shape[-2:], used)
+        run.draw("weights.png", utils.draw_weights, weights, x[:, 0].cpu().numpy())
     if isinstance(first, nn.Conv2d):
         heading = "filters of the first layer: red +, blue -"
         run.draw("filters.png", utils.draw_tiles, weights[:, 0], None, heading, True)
-        maps = [out[0].numpy() for out in behind_activations(model, x) if out.ndim == 4]
+        maps = [out[0].numpy() for out in behind_activations(model, x[:1]) if out.ndim == 4]
         if maps:
-            chances = probabilities_of(model, x)[:, 0]
+            chances = probabilities_of(model, x[:1])[:, 0]
             run.draw("activations.png", draw_layers, x[0, 0].cpu().numpy(), maps, chances)
 
 

@@ -1124,15 +1124,15 @@ def draw_tiles(path, tiles, titles=None, heading="", signed=False):
     save_figure(path, (wide, 0.5 + rows * height), draw, nrows=rows, ncols=columns)
 
 
-def draw_weights(path, weights, shape, used=None):
+def draw_weights(path, weights, images):
     """Draw the weights of the first 60 hidden units, (units, H * W), where their pixels are.
 
-    used (H * W): whether a pixel has ink in any training image. The others are left white: nothing
-    changed their weights, which are still the random ones of the start.
+    Pixels that have no ink in any of the images (N, H, W) are left white: their weights are hardly
+    more than the random ones of the start.
     """
     heading = "pixels that excite (red) and inhibit (blue) each of the first hidden units"
-    shown = weights[:60] if used is None else weights[:60] * used
-    draw_tiles(path, shown.reshape(-1, *shape), heading=heading, signed=True)
+    shown = weights[:60].reshape(-1, *images.shape[1:]) * images.any(0)
+    draw_tiles(path, shown, heading=heading, signed=True)
 
 
 def draw_learning_curves(path, history):

@@ -603,7 +603,7 @@ def test_learning_curves_show_errors_the_chosen_epoch_and_both_heads(tmp_path, m
 def test_signed_tiles_are_white_at_zero_and_share_one_scale(tmp_path, monkeypatch):
     caught = figures_drawn(monkeypatch)
     weights = np.linspace(-1, 2, 70 * 6).reshape(70, 6)
-    utils.draw_weights(tmp_path / "w.png", weights, (2, 3))
+    utils.draw_weights(tmp_path / "w.png", weights, np.ones((4, 2, 3)))
     drawn = [axis.images[0] for axis in caught[0].axes if axis.images]
     assert len(drawn) == 60 and drawn[1].get_array().tolist() == weights[1].reshape(2, 3).tolist()
     assert len({image.get_clim() for image in drawn}) == 1
@@ -626,8 +626,10 @@ def test_a_caption_is_nearer_to_its_own_digit(tmp_path, monkeypatch, shape):
 @pytest.mark.parametrize("units", [1, 3, 60])
 def test_the_heading_above_weights_fits_and_unused_pixels_are_white(tmp_path, monkeypatch, units):
     caught = figures_drawn(monkeypatch)
-    used = np.arange(784) > 100
-    utils.draw_weights(tmp_path / "w.png", np.ones((units, 784)), (28, 28), used)
+    images = np.zeros((2, 784))
+    images[0, 101:400] = images[1, 400:] = 0.5
+    images = images.reshape(-1, 28, 28)
+    utils.draw_weights(tmp_path / "w.png", np.ones((units, 784)), images)
     figure = caught[0]
     figure.canvas.draw()
     heading = figure._suptitle.get_window_extent()

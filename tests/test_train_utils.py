@@ -279,7 +279,7 @@ def test_any_network_is_looked_into(name, tmp_path, monkeypatch, capsys):
     x = torch.rand(3, 1, 28, 28)
     assert train_utils.dead_units(model, x) == pytest.approx(dead)
     run = utils.Run(1, 0, tmp_path)
-    train_utils.draw_inside(run, model, x[:1])
+    train_utils.draw_inside(run, model, x)
     assert run.pictures == ["filters.png", "activations.png"] and capsys.readouterr().err == ""
     image, maps, chances = seen[0]
     assert np.array_equal(image, x[0, 0].numpy()) and chances.shape == (1, 10)
@@ -292,7 +292,7 @@ def test_a_fully_connected_network_shows_its_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(utils, "draw_weights", lambda path, *given: seen.append(given))
     model, run = nn.Sequential(nn.Flatten(), nn.Linear(42 * 28, 5)), utils.Run(1, 0, tmp_path)
     train_utils.draw_inside(run, model, torch.zeros(1, 1, 42, 28))
-    assert run.pictures == ["weights.png"] and seen[0][1] == (42, 28)
+    assert run.pictures == ["weights.png"] and seen[0][1].shape == (1, 42, 28)
     assert np.array_equal(seen[0][0], model[1].weight.detach().numpy())
     assert train_utils.dead_units(model, torch.zeros(2, 1, 42, 28)) == 0
 
