@@ -90,11 +90,6 @@ def common_mistake(gots, candidates, **tolerances):
     return None
 
 
-def known_mistake(got, candidates, **tolerances):
-    """common_mistake of one case."""
-    return common_mistake([got], [list(candidates)], **tolerances)
-
-
 def describe(gots, rights, names, **tolerances):
     """Words for numbers that no known mistake explains: which entries, by what factor and sign.
 
