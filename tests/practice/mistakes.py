@@ -49,6 +49,28 @@ PART_1 = [
             "max() and if compare a whole array at once; np.maximum goes element by element",
             ("np.maximum", "max"),
         ),
+        (
+            "np.max takes its second argument for an axis; np.maximum goes element by element",
+            ("np.maximum", "np.max"),
+        ),
+    ),
+    *no_case(
+        "log_softmax",
+        (
+            "the largest logit is not taken off, so exp overflows, and inf / inf is no number",
+            ("logits - logits.max(axis=1, keepdims=True)", "logits"),
+            (
+                "shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))",
+                "np.log(np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True))",
+            ),
+        ),
+    ),
+    *no_case(
+        "initialise",
+        (
+            "the random numbers are not those of rng, so the same seed gives other weights",
+            ("rng.standard_normal((n_in, n_out))", "np.random.standard_normal((n_in, n_out))"),
+        ),
     ),
     *no_case(
         "rectified_linear_unit_derivative",
@@ -1016,7 +1038,10 @@ ONE_DIGIT = [
             ),
         ),
         ("the model is left in eval mode", ("return model.train()", "return model.eval()")),
-        ("width is left out", ("DESIGNS[design](width)", "DESIGNS[design](1.0)")),
+        (
+            "width is left out, or the inputs of the last layer are a number written by hand",
+            ("DESIGNS[design](width)", "DESIGNS[design](1.0)"),
+        ),
         ("the design is always ours", ("DESIGNS[design](width)", "ours(width)")),
     ),
 ]

@@ -133,6 +133,9 @@ def initialise(m):
         weights = start(np.float64)[name]
         return round(float(weights.mean() / (weights.std() + 1e-9)), 1)
 
+    def differs(name):
+        return bool((start(np.float64)[name] != start(np.float64)[name]).any())
+
     yield "the names", lambda: sorted(start(np.float64))
     for name in ("W1", "b1", "W2", "b2"):
         yield f"the shape of {name}", lambda n: list(np.shape(start(np.float64)[n])), name
@@ -140,6 +143,7 @@ def initialise(m):
         yield f"the standard deviation of {name}, divided by sqrt(2 / n_in),", spread, name, n_in
         yield f"the mean of {name}, divided by its standard deviation,", centre, name
         yield f"all units of {name} begin alike", lambda n: alike_units(start(np.float64)[n]), name
+    yield "W1 differs from that of another rng with the same seed", lambda: differs("W1")
     for name in ("b1", "b2"):
         yield f"the largest of {name}", lambda n: float(np.max(start(np.float64)[n])), name
     for kind in (np.float32, np.float64):

@@ -434,6 +434,9 @@ STEPS = [*PART_1, *PART_2, *PART_3, *LOOPS, *MODELS]
 # first that is found counts.
 QUESTIONS = {
     "whole array at once": "What does x > 0 give for an array? Try it: np.array([1.0, -2.0]) > 0.",
+    "second argument for an axis": "What does help(np.max) say of its second argument?",
+    "exp overflows": "What is np.exp(1000)? By what may a fraction's two halves be divided?",
+    "not those of rng": "Make two networks with np.random.default_rng(0). Are they the same?",
     "must give 0|leaks|min where max|no upper limit": (
         "Which is larger, 0 or -3? 0 or 0.5? 0 or 1000?"
     ),
