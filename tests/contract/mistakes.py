@@ -286,8 +286,8 @@ TOPICS = {
         "changes_mode": "forward calls eval() or train() itself: it changes the model's mode",
     },
     "What does cross_entropy expect, and which values can your last layer give?": {
-        "softmax": "there is a softmax before the cross-entropy, which has one of its own: ten outputs add up to 1{where}",
-        "softmax_batch": "there is a softmax over the pictures of a batch (dim=0): a column of outputs adds up to 1{where}",
+        "softmax": "there is a softmax before the cross-entropy, which has one of its own",
+        "softmax_batch": "there is a softmax over the pictures of a batch (dim=0)",
         "squashed": "the outputs are squashed by a sigmoid or tanh before the cross-entropy",
         "zero_weights": "all weights are zero: every picture gets the same answer, and no hidden unit ever learns another thing than the next",
         "relu_on_logits": "there is a ReLU after the last layer{where}: the outputs never fall below 0, and a class at 0 learns nothing",

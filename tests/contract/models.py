@@ -124,11 +124,11 @@ def check_logits(player, name, shape, heads):
     for head, out in enumerate(outs):
         where = f" (head {head + 1})" if heads == 2 else ""
         sums, columns = out.sum(1), out.sum(0)
-        text = f"they add up to {show(float(sums[0]))}"
+        text = f"ten outputs{where} add up to {show(float(sums[0]))}"
         one = out.min() >= 0 and np.allclose(sums, 1, atol=1e-3)
-        check(not one, "softmax", text, where=where)
+        check(not one, "softmax", text)
         one = out.min() >= 0 and np.allclose(columns, 1, atol=1e-3)
-        check(not one, "softmax_batch", where=where)
+        check(not one, "softmax_batch", f"a column of outputs{where} adds up to 1")
         if out.max() <= 0 and np.allclose(np.exp(out).sum(1), 1, atol=1e-3):
             player.remark(
                 f"the log_softmax at the end{where} does no harm and no good: cross_entropy has one"
