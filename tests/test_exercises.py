@@ -350,7 +350,7 @@ def test_a_curve_that_looks_right_is_told_from_one_that_does_not():
     assert "it stops after 3 of 8 epochs" in clinic.describe([near[:3], right])
 
 
-@pytest.mark.parametrize("step", slow_sample(STEPS, list(BY_NAME), share=6))
+@pytest.mark.parametrize("step", slow_sample(STEPS, list(BY_NAME), share=12))
 def test_every_case_trains_and_its_repair_is_right(step, tmp_path, worker):
     numbers = [n for n, mistake in enumerate(cases.CASES, 1) if mistake.step == step.name]
     for number in numbers:

@@ -53,7 +53,7 @@ def worker():
 
 
 def named(fixtures):
-    return slow_sample(fixtures, [fixture.name for fixture in fixtures], share=8)
+    return slow_sample(fixtures, [fixture.name for fixture in fixtures], share=16)
 
 
 def check_wrong(folder, worker, wrong):
