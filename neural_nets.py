@@ -1,6 +1,6 @@
 """Lesson 1: a neural network from scratch, in NumPy alone.
 
-    python neural_nets.py                      part 1, then the network of part 3: about a minute
+    python neural_nets.py                      part 1, then that of part 3: a minute and a half
     python neural_nets.py --plain              part 1, then the network of part 2: half a minute
     python neural_nets.py --check-gradients    is the calculus below right? Ask the loss itself
     python neural_nets.py --predict seven.png  reads your handwriting with the trained network
@@ -417,7 +417,7 @@ def train_plain(params, train_set, dev_set, run, lr=PLAIN["lr"], batch_size=BATC
 # adversarial examples. Momentum and schedule stand here because nearly every program that trains
 # networks uses them.
 
-EPOCHS = 20  # these take about a minute
+EPOCHS = 20  # these take a minute and a half
 # The rate at the beginning. It is lower than PLAIN's, because momentum (below) makes steps up to
 # 1 + 0.9 + 0.81 + ... = 10 times as long.
 LEARNING_RATE = 0.1
