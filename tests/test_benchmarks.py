@@ -8,7 +8,7 @@ import types
 import neural_nets
 import utils
 from tests import photographs
-from tests.benchmarks import bench_choices, bench_photographs, bench_scripts, tables
+from tests.benchmarks import bench_choices, bench_cost, bench_photographs, bench_scripts, tables
 from tests.conftest import ROOT, write_mnist
 
 import numpy as np
@@ -147,6 +147,18 @@ def test_the_benchmarks_of_whole_programs_work(tmp_path):
     assert "| these 2 networks vote |" in results
     ours, peer = (tmp_path / "bench_peers.md").read_text(encoding="utf-8").splitlines()[2:4]
     assert ours.startswith("| nnet_cnn.py --design quick") and peer.startswith("| nielsen_network")
+
+
+@pytest.mark.slow
+def test_the_cost_is_that_of_so_many_digits(tmp_path, mnist):
+    bench_cost.write_data(tmp_path, 60_300)
+    images, labels = utils.read_mnist(tmp_path)[0]
+    assert len(images) == len(labels) == 60_300
+    np.testing.assert_array_equal(images[60_000:], mnist[0][0][:300])
+    small, large = (bench_cost.run_once(300, width, 1) for width in (0.5, 2))
+    assert small["weights"] == "20,450" and large["weights"] == "289,130"
+    peaks = [float(row["peak of memory, MB"].replace(",", "")) for row in (small, large)]
+    assert 200 < peaks[0] < peaks[1] < 3000  # Python and PyTorch alone take some 300
 
 
 def test_photographs_are_counted_by_how_they_were_read(mnist):
