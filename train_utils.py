@@ -220,7 +220,12 @@ def train_model(
         "scheduler": scheduler,
         "average": average,
     }
-    # Bookkeeping from here on, but for the two calls of run_epoch.
+    # Bookkeeping from here on, but for the two calls of run_epoch. run.progress(batches) gives the
+    # same batches, and shows on a terminal how far the epoch is. run.seed_of(number of an epoch) is
+    # the seed of its random numbers; where run.seed is None nobody asked for one. run.record()
+    # prints the epoch's line, keeps the best weights, writes the checkpoint. It takes what
+    # run_epoch returned for train and for dev, the rate of the epoch's last step (factor() counts
+    # the steps of the whole run from 0), and the weights that dev has judged, from arrays_of().
     keep_last = run is None  # as the course's function does
     run = run or utils.Run(n_epochs, quiet=False)
     save, restore = save_and_restore(model, judged, optimizer, scheduler, average, factor)
