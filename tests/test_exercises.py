@@ -37,6 +37,24 @@ def pasted(file, name, old, new, text=None):
     return text.replace(source.text_of(text, name), ours)
 
 
+def written(file, names):
+    """Return a starter in which these functions are ours."""
+    text = source.starter(file, steps_of(file))
+    for name in names:
+        ours = source.text_of(source.our_text(file), name)
+        text = text.replace(source.text_of(text, name), ours)
+    return text
+
+
+def finding(name, worker, *edits):
+    """Return the Finding about a step with some text replaced."""
+    step = BY_NAME[name]
+    text = source.with_edits(step.file, step.functions, edits)
+    answer = worker.ask(verdicts.request_for(step, text, "mine.py"))
+    right = verdicts.right_answer(step, worker)
+    return verdicts.Finding(step, answer, verdicts.facts_of(answer), right, worker)
+
+
 def run(capsys, *argv):
     """Run the program within this process; return its status and the lines that it prints."""
     status = exercises.main([str(word) for word in argv])
@@ -122,11 +140,8 @@ def test_start_overwrites_nothing(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize("file", source.FILES)
 def test_a_starter_trains_where_it_lies_once_it_is_done(file, tmp_path, small_mnist):
     for name in source.FILES:
-        text = source.starter(name, steps_of(name))
-        for function in {f for step in steps_of(name) for f in step.functions}:
-            ours = source.text_of(source.our_text(name), function)
-            text = text.replace(source.text_of(text, function), ours)
-        (tmp_path / name).write_text(text)
+        functions = {f for step in steps_of(name) for f in step.functions}
+        (tmp_path / name).write_text(written(name, functions))
     if file in ("train_utils.py", "utils_multiMNIST.py"):
         return
     small = ["--epochs", "1", "--limit", "400", "--batch-size", "20", "--data-dir", small_mnist]
@@ -159,6 +174,26 @@ def test_known_mistakes_are_told_apart(name, worker):
 @pytest.mark.parametrize("step", slow_sample(STEPS, list(BY_NAME), share=3))
 def test_all_known_mistakes_are_told_apart(step, worker):
     assert_told_apart(step, worker)
+
+
+def test_a_mistake_that_is_like_a_known_one_is_told_as_a_guess(worker):
+    sure = finding("backward", worker, ("dZ.sum(axis=0)", "dZ.mean(axis=0)"))
+    assert sure.words().startswith("db is the mean over the examples; it is their sum: network 4-4")
+    both = ("dZ.sum(axis=0)", "dZ.mean(axis=0)"), (".T @ dZ", ".T @ dZ / len(dZ)")
+    assert finding("backward", worker, *both).words().startswith("perhaps dW is divided by N once")
+    stops = finding("rectified_linear_unit", worker, ("np.maximum(0, x)", "np.max([0, x])"))
+    assert stops.words().startswith("perhaps max() and if compare a whole array at once")
+
+
+def test_the_evidence_is_told_in_words(worker):
+    found = finding("initialise", worker, ("rng.standard_normal", "np.random.standard_normal"))
+    assert found.place().endswith(
+        "W1 differs from that of another rng with the same seed, and that must not be"
+    )
+    found = finding("NeuralNetwork.predict", worker, (".item()", ""))
+    assert found.place() == "what predict(2, 3) gives is an array where a number is right"
+    odd = finding("backward", worker, ("dZ @ params", "dZ.T @ params"))
+    assert re.search(r"is right; then network 4-3-5-3: .*ValueError: .*\(line \d+\)", odd.words())
 
 
 @pytest.mark.slow
@@ -432,7 +467,7 @@ def test_the_judge_counts_and_names_what_slips_through(tmp_path, capsys, monkeyp
     monkeypatch.setattr(judging, "right_ones", lambda file: [("ours", ours)])
     steps = ["NeuralNetwork.predict"]
     numbers, lines = judged(COURSE, tmp_path, capsys, steps, monkeypatch)
-    assert numbers == (1, 4, 0)
+    assert numbers == (1, 5, 0)
     assert "    x1 and x2 are the wrong way round" in lines
 
 

@@ -53,6 +53,10 @@ PART_1 = [
             "np.max takes its second argument for an axis; np.maximum goes element by element",
             ("np.maximum", "np.max"),
         ),
+        (
+            "np.max(x, 0) is the largest along axis 0; np.maximum(x, 0) goes element by element",
+            ("np.maximum(0, x)", "np.max(x, 0)"),
+        ),
     ),
     *no_case(
         "log_softmax",
@@ -63,6 +67,10 @@ PART_1 = [
                 "shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))",
                 "np.log(np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True))",
             ),
+        ),
+        (
+            "the largest of all logits is taken off; where a row's own is far below, exp is 0",
+            ("logits.max(axis=1, keepdims=True)", "logits.max()"),
         ),
     ),
     *no_case(
@@ -137,6 +145,97 @@ PART_1 = [
             ("cache[i - 1].T @", "cache[i].T @"),
         ),
         ("A is not transposed in dW = A^T dZ", ("cache[i - 1].T @", "cache[i - 1] @")),
+        (
+            "dW is transposed: dZ^T A has the shape of W^T; dW = A^T dZ has that of W",
+            ("cache[i - 1].T @ dZ", "dZ.T @ cache[i - 1]"),
+        ),
+        (
+            "dW multiplies A and dZ element by element; it is a product of matrices, A^T dZ",
+            ("cache[i - 1].T @ dZ", "cache[i - 1] * dZ"),
+        ),
+        (
+            "dW always uses the images A_0; layer i was given A_(i-1), which is cache[i - 1]",
+            ("cache[i - 1].T @", "cache[0].T @"),
+        ),
+        (
+            "dW uses A_(i-2); layer i was given A_(i-1), which is cache[i - 1]",
+            ("cache[i - 1].T @", "cache[i - 2].T @"),
+        ),
+        (
+            "dW always uses dlogits; layer i has a dZ of its own",
+            ("cache[i - 1].T @ dZ", "cache[i - 1].T @ dlogits"),
+        ),
+        (
+            "db always uses dlogits; layer i has a dZ of its own",
+            ("dZ.sum(axis=0)", "dlogits.sum(axis=0)"),
+        ),
+        (
+            "db is missing in what it returns",
+            ('grads[f"db{i}"] = dZ.sum(axis=0)', "dZ.sum(axis=0)"),
+        ),
+        (
+            "db is made after dZ has moved on to the layer below; it needs the dZ of its own layer",
+            ('        grads[f"db{i}"] = dZ.sum(axis=0)  # (N, m_i) -> (m_i,)\n', ""),
+            ("cache[i - 1])\n", 'cache[i - 1])\n        grads[f"db{i}"] = dZ.sum(axis=0)\n'),
+        ),
+        (
+            "the names are those of the weights; the gradient of W1 is called dW1",
+            ('grads[f"dW{i}"]', 'grads[f"W{i}"]'),
+            ('grads[f"db{i}"]', 'grads[f"b{i}"]'),
+        ),
+        (
+            "the names begin at 0; the first are dW1 and db1",
+            ('grads[f"dW{i}"]', 'grads[f"dW{i - 1}"]'),
+            ('grads[f"db{i}"]', 'grads[f"db{i - 1}"]'),
+        ),
+        (
+            "the slope of ReLU is taken at A_i; dZ_(i-1) needs it at A_(i-1), cache[i - 1]",
+            ("relu_derivative(cache[i - 1])", "relu_derivative(cache[i])"),
+        ),
+        (
+            "the slope of ReLU is taken at A_(i-2); dZ_(i-1) needs it at A_(i-1), cache[i - 1]",
+            ("relu_derivative(cache[i - 1])", "relu_derivative(cache[i - 2])"),
+        ),
+        (
+            "the slope of ReLU is taken at dZ; it must be taken at A",
+            ("relu_derivative(cache[i - 1])", "relu_derivative(dZ)"),
+        ),
+        (
+            "dZ_(i-1) is a product of matrices; dA and the slope go element by element",
+            ("dA * relu", "dA @ relu"),
+        ),
+        (
+            "dlogits are multiplied by a slope of ReLU; there is no ReLU behind the logits",
+            ("grads, dZ = {}, dlogits", "grads, dZ = {}, dlogits * relu_derivative(dlogits)"),
+        ),
+        (
+            "dZ stays that of the last layer: it must become dA times the slope of ReLU",
+            ("dZ = dA * relu", "dA * relu"),
+        ),
+        (
+            "dA is left out: dZ_(i-1) = dA * slope, and dA = dZ W^T",
+            ("dZ = dA * relu", "dZ = dZ * relu"),
+        ),
+        (
+            "dA uses W_(i-1); dZ_i came through W_i, so it goes back through W_i",
+            ('params[f"W{i}"].T', 'params[f"W{i - 1}"].T'),
+        ),
+        (
+            "dA uses W_(i+1); dZ_i came through W_i, so it goes back through W_i",
+            ('params[f"W{i}"].T', 'params[f"W{i + 1}"].T'),
+        ),
+        (
+            "dA is W dZ; with an example in each row it is dZ W^T",
+            ('dZ @ params[f"W{i}"].T', 'params[f"W{i}"] @ dZ'),
+        ),
+        (
+            "dA is W^T dZ; with an example in each row it is dZ W^T",
+            ('dZ @ params[f"W{i}"].T', 'params[f"W{i}"].T @ dZ'),
+        ),
+        (
+            "dZ is not passed on to the first layer: if i > 1, not if i > 2",
+            ("if i > 1", "if i > 2"),
+        ),
     ),
     *of("train_plain", ("total is not added up, so the report says 0", ("total += ", None))),
     *of(
@@ -181,6 +280,7 @@ PART_1 = [
         ),
         ("x1 and x2 are the wrong way round", ("(x1, x2)[-1]", "(x2, x1)[-1]")),
         ("it adds up the hidden units; V is left out", ("[-1].item()", "[2].sum().item()")),
+        ("it gives the array (1, 1) that o is; its number is asked for", ("[-1].item()", "[-1]")),
     ),
     *of(
         "NeuralNetwork.train",
@@ -390,7 +490,10 @@ PART_2 = [
             "db is the mean over the examples; it is their sum",
             ("dZ.sum(axis=0)", "dZ.mean(axis=0)"),
         ),
-        ("the slope of ReLU is left out", (" * relu_derivative(cache[i - 1])", "")),
+        (
+            "the slope of ReLU is left out, or is 1 everywhere (A is never below 0)",
+            (" * relu_derivative(cache[i - 1])", ""),
+        ),
         (
             "the slope of ReLU is taken at dA; it must be taken at A",
             ("relu_derivative(cache[i - 1])", "relu_derivative(dA)"),
@@ -444,6 +547,13 @@ PART_2 = [
         (
             "the step is written into it; it must be the argument",
             ("    gradient =", "    step = 1e-5\n    gradient ="),
+        ),
+    ),
+    *no_case(
+        "softmax_cross_entropy",
+        (
+            "the loss is an array of each example's; their mean is asked for",
+            ("-float(log_p[rows, labels].mean())", "-log_p[rows, labels]"),
         ),
     ),
     *no_case(
@@ -690,6 +800,13 @@ LOOPS = [
             ("len(x) != y.shape[-1] or ", ""),
         ),
     ),
+    *no_case(
+        "compute_accuracy",
+        (
+            "it gives a tensor; .item() or float() makes a number of it",
+            (".mean().item()", ".mean()"),
+        ),
+    ),
     *of(
         "compute_accuracy",
         ("it counts the right ones; it must give their share", (".mean()", ".sum()")),
@@ -782,6 +899,22 @@ LOOPS = [
             "it puts the model into training mode by itself",
             ("    device = next", "    model.train()\n    device = next"),
         ),
+        (
+            "it gives tensors; .item() or .tolist() makes numbers of them",
+            (
+                "(loss_sum / count).tolist(), [n / count for n in right.tolist()]",
+                "loss_sum / count, right / count",
+            ),
+        ),
+        (
+            "the loss is a tensor; .item() makes a number of it",
+            ("(loss_sum / count).tolist()", "loss_sum / count"),
+        ),
+        (
+            "the accuracy is a tensor; .item() makes a number of it",
+            ("[n / count for n in right.tolist()]", "right / count"),
+        ),
+        ("without a batch there must be a UserError", ("if count == 0:", "if False:")),
     ),
     *of(
         "run_epoch.two_heads",
@@ -877,6 +1010,43 @@ LOOPS = [
         (
             "it gives the accuracy on the training data; dev's is asked for",
             ('"dev_accuracy")', '"train_accuracy")'),
+        ),
+        (
+            "dev judges the model's own weights; it must judge the averaged ones, `judged`",
+            ("judged.eval(), None", "model.eval(), None"),
+        ),
+        (
+            "the model's own weights are recorded; it must be those that dev has judged",
+            ("rate, arrays_of(judged", "rate, arrays_of(model"),
+        ),
+        (
+            "dev is read before the epoch's training; it must judge the weights of after it",
+            (
+                "        train = run_epoch(",
+                "        dev = run_epoch(dev_data, judged.eval(), None)\n        train = run_epoch(",
+            ),
+            ("        dev = run_epoch(dev_data, judged.eval(), None, precision=precision)\n", ""),
+        ),
+        (
+            "train and dev change places in run.record",
+            ("run.record(train, dev,", "run.record(dev, train,"),
+        ),
+        (
+            "the seed of the epoch is left out: torch.manual_seed(run.seed_of(epoch))",
+            ("torch.manual_seed(run.seed_of(epoch))", "pass"),
+        ),
+        ("every epoch has the seed of the first", ("run.seed_of(epoch)", "run.seed_of(1)")),
+        (
+            "the rate in the record is lr, not lr times the schedule's factor",
+            ("run.record(train, dev, rate,", "run.record(train, dev, lr,"),
+        ),
+        (
+            "the rate in the record is that of the next step; the last one's is asked for",
+            ("len(train_data) - 1)", "len(train_data))"),
+        ),
+        (
+            "`how` is left out: schedule, averaging and label smoothing do not reach run_epoch",
+            ("optimizer, **how)", "optimizer)"),
         ),
     ),
     *of(
@@ -1004,6 +1174,15 @@ ONE_DIGIT = [
             ("bias=not batch_norm", "bias=False"),
         ),
         ("the stride is left out", ("kernel, stride, padding", "kernel, 1, padding")),
+        (
+            "c_in and c_out are the wrong way round",
+            ("nn.Conv2d(c_in, c_out", "nn.Conv2d(c_out, c_in"),
+        ),
+        (
+            "the convolution has a bias, and batch normalisation has one too",
+            ("bias=not batch_norm", "bias=True"),
+        ),
+        ("the padding is always 1; for 5 x 5 it is 2", ("padding = kernel // 2", "padding = 1")),
         ("pooling is left out", ("    if pool:\n", ""), ("layers.append(nn.MaxPool2d(2))", None)),
     ),
     *no_case(
@@ -1018,6 +1197,22 @@ ONE_DIGIT = [
     ),
     *no_case(
         "nnet_cnn.ours",
+        (
+            "the second stage does not double the channels",
+            ("*stage(few, more, **options)", "*stage(few, few, **options)"),
+            ("*stage(more, more, pool=True, **options)", "*stage(few, more, pool=True, **options)"),
+        ),
+        (
+            "round() is missing: the number of channels must be a whole number",
+            (
+                "round(16 * width), round(32 * width), round(64 * width)",
+                "16 * width, 32 * width, 64 * width",
+            ),
+        ),
+        (
+            "a stage is a list of layers; * puts its layers into the list, not the list itself",
+            ("*stage(few, more", "stage(few, more"),
+        ),
         (
             "the options are not passed on to the first stage",
             ("pool=True, **options)", "pool=True)"),

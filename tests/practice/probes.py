@@ -21,6 +21,21 @@ def flat(value):
     return None if value is None else np.asarray(value, float).ravel().tolist()
 
 
+def kind_of(value):
+    """Return in words what a value is: a number, an array; of a pair, what both are."""
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join(map(kind_of, value))})"
+    if isinstance(value, (int, float, np.number)):
+        return "a number"
+    names = {"ndarray": "an array", "Tensor": "a tensor", "NoneType": "nothing"}
+    return names.get(type(value).__name__, f"a {type(value).__name__}")
+
+
+def number_in(value):
+    """Return the number of an array that holds only one, or of a number; None of None."""
+    return value if value is None else np.asarray(value, float).item()
+
+
 def alike(function, x):
     """Return what a function gives for x as floats; one number may stand for all of them."""
     value = function(x)
@@ -77,7 +92,9 @@ def network_predict(m):
     for case in (ASLEEP, NEGATIVE):
         network = network_of(m, case)
         point = ", ".join(map(str, case[3]))
-        yield f"predict({point})", lambda n, x: float(n.predict(*x)), network, case[3]
+        yield f"predict({point})", lambda n, x: number_in(n.predict(*x)), network, case[3]
+        label = f"what predict({point}) gives"
+        yield label, lambda n, x: kind_of(n.predict(*x)), network, case[3]
         for name in ATTRIBUTES:
             yield f"{name} after predict", lambda n, a: flat(getattr(n, a)), network, name
 
@@ -136,9 +153,9 @@ def initialise(m):
     def differs(name):
         return bool((start(np.float64)[name] != start(np.float64)[name]).any())
 
-    yield "the names", lambda: sorted(start(np.float64))
+    yield "the list of names", lambda: ", ".join(sorted(start(np.float64)))
     for name in ("W1", "b1", "W2", "b2"):
-        yield f"the shape of {name}", lambda n: list(np.shape(start(np.float64)[n])), name
+        yield f"the shape of {name}", lambda n: sides(start(np.float64)[n]), name
     for name, n_in in (("W1", 400), ("W2", 300)):
         yield f"the standard deviation of {name}, divided by sqrt(2 / n_in),", spread, name, n_in
         yield f"the mean of {name}, divided by its standard deviation,", centre, name
@@ -149,6 +166,11 @@ def initialise(m):
     for kind in (np.float32, np.float64):
         label = f"the type of W1, asked for {kind.__name__},"
         yield label, lambda k: str(start(k)["W1"].dtype), kind
+
+
+def sides(array):
+    """Return the shape of an array in words."""
+    return " x ".join(map(str, np.shape(array)))
 
 
 def alike_units(weights):
@@ -179,27 +201,32 @@ def softmax_cross_entropy(m):
     rng = np.random.default_rng(4)
     logits, labels = rng.normal(0, 1.5, (5, 4)), np.array([2, 0, 3, 2, 1])
     kept = logits.copy()
-    yield "the loss", lambda: float(m.softmax_cross_entropy(logits, labels)[0])
+    yield "the loss", lambda: number_in(m.softmax_cross_entropy(logits, labels)[0])
+    yield "what the loss is", lambda: kind_of(m.softmax_cross_entropy(logits, labels)[0])
     yield "dlogits", lambda: whole(m.softmax_cross_entropy(logits, labels)[1])
     yield "the logits, which it was only lent,", lambda: whole(logits - kept)
 
 
 def backward(m):
-    params, images, labels = small_net(m, (4, 3, 5, 3), 6)
-    logits, cache = m.forward(params, images)
-    dlogits = m.softmax_cross_entropy(logits, labels)[1] * 3  # any numbers will do
-    yield "the names", lambda: sorted(m.backward(params, cache, dlogits.copy()))
-    for name in ("W3", "b3", "W2", "b2", "W1", "b1"):
-        key = f"d{name}"
-        yield key, lambda k: whole(m.backward(params, cache, dlogits.copy())[k]), key
+    # Where all sizes are equal, no product stops at the shapes: so what is forgotten, transposed or
+    # taken from another layer shows in the numbers, each in its own way.
+    for sizes, examples in (((4, 4), 4), ((4, 4, 4, 4), 4), ((4, 3, 5, 3), 6)):
+        params, images, labels = small_net(m, sizes, examples)
+        logits, cache = m.forward(params, images)
+        dlogits = m.softmax_cross_entropy(logits, labels)[1] * 3  # any numbers will do
 
-    def slope(A):
-        return A - 0.5
+        def ask(*more, parts=(params, cache, dlogits)):
+            params, cache, dlogits = parts
+            return m.backward(params, cache, dlogits.copy(), *more)
 
-    yield (
-        "dW1 with another function for relu_derivative",
-        lambda: whole(m.backward(params, cache, dlogits.copy(), slope)["dW1"]),
-    )
+        place = f"network {'-'.join(map(str, sizes))}: "
+        yield place + "the list of names", lambda ask: ", ".join(sorted(ask())) or "empty", ask
+        for i in range(len(sizes) - 1, 0, -1):
+            for key in (f"dW{i}", f"db{i}"):
+                yield place + key, lambda ask, k: whole(ask()[k]), ask, key
+
+    label = "dW1 with another function for relu_derivative"
+    yield label, lambda ask: whole(ask(lambda A: A - 0.5)["dW1"]), ask
 
 
 def numerical_gradient(m):
@@ -221,8 +248,9 @@ def numerical_gradient(m):
 
 def evaluate(m):
     params, images, labels = small_net(m, (4, 6, 3), 7, seed=6)
-    yield "the loss", lambda: float(m.evaluate(params, images, labels)[0])
-    yield "the accuracy", lambda: float(m.evaluate(params, images, labels)[1])
+    yield "the loss", lambda: number_in(m.evaluate(params, images, labels)[0])
+    yield "the accuracy", lambda: number_in(m.evaluate(params, images, labels)[1])
+    yield "what it gives", lambda: kind_of(m.evaluate(params, images, labels))
 
 
 # ------------------------------------------------------------------------------ the loops

@@ -3,7 +3,9 @@
 import warnings
 from itertools import count
 
-from tests.practice.probes import flat, schedule
+import train_utils
+import utils
+from tests.practice.probes import flat, kind_of, number_in, schedule, sides
 
 import numpy as np
 import torch
@@ -18,13 +20,20 @@ def tensor(value):
     return torch.as_tensor(value).detach().double().numpy()
 
 
+def floats(value):
+    """Return the numbers of a result of floats or tensors, nested or not, as a list."""
+    if isinstance(value, (tuple, list)):
+        return [number for one in value for number in floats(one)]
+    return flat(value.detach() if torch.is_tensor(value) else value)
+
+
 # ------------------------------------------------------------------------------ a model to train
 
 
 class Reader(nn.Module):
     """A linear layer, or two, with fixed weights, that keeps a diary of how it was called.
 
-    diary: (training?, with gradients?) of each call.
+    diary: in which mode each call was, and whether with gradients, in words.
     """
 
     def __init__(self, heads=1):
@@ -38,7 +47,8 @@ class Reader(nn.Module):
         self.heads[0].bias.register_hook(self.backwards.append)
 
     def forward(self, x):
-        self.diary.append([self.training, torch.is_grad_enabled()])
+        mode = "training" if self.training else "eval"
+        self.diary.append(f"{mode} mode, with{'' if torch.is_grad_enabled() else 'out'} gradients")
         out = [head(x) for head in self.heads]
         return out[0] if len(out) == 1 else tuple(out)
 
@@ -71,32 +81,46 @@ def weights_of(model):
 def epoch(heads=1):
     """Return the probe of run_epoch."""
 
-    def figures(model, result):
+    def figures(result):
         loss, accuracy = result
-        return {"loss": flat(loss), "accuracy": flat(accuracy)}
+        return {"loss": floats(loss), "accuracy": floats(accuracy)}
 
     def probe(m):
         data = batches_of(heads)
         model = Reader(heads).eval()
         label = "run_epoch with the model in eval mode"
-        yield label, lambda: figures(model, m.run_epoch(data, model, sgd(model)))
+        yield label, lambda: figures(m.run_epoch(data, model, sgd(model)))
         yield f"{label}: the weights", weights_of, model
-        yield f"{label}: [training, with gradients] of each call", list, model.diary
-        yield (
-            f"{label} and without an optimizer",
-            lambda: figures(0, m.run_epoch(data, model, None)),
-        )
+        yield f"{label}: the mode of a call of the model", list, model.diary
+        yield f"{label} and without an optimizer", lambda: figures(m.run_epoch(data, model, None))
+        yield f"{label}: what it gives", lambda: kind_of(m.run_epoch(data, model, None))
         learner = Reader(heads).train()
         label = "run_epoch in training"
-        optimizer, steps = sgd(learner), []
+        optimizer, steps, results = sgd(learner), [], []
         optimizer.register_step_post_hook(lambda *_: steps.append(1))
-        yield label, lambda: figures(learner, m.run_epoch(data, learner, optimizer))
+
+        def train():
+            results.append(m.run_epoch(data, learner, optimizer))
+            return figures(results[0])
+
+        yield label, train
         yield f"{label}: the weights", weights_of, learner
         yield f"{label}: calls of backward", lambda: len(learner.backwards)
         yield f"{label}: calls of optimizer.step", lambda: len(steps)
-        yield f"{label}: [training, with gradients] of each call", list, learner.diary
+        yield f"{label}: the mode of a call of the model", list, learner.diary
+        yield f"{label}: what it gives", kind_of, results[0]
+        yield "what run_epoch raises if there is no batch", raised, m.run_epoch, [], model, None
 
     return probe
+
+
+def raised(function, *arguments):
+    """Return the name of the error that a call ends with."""
+    try:
+        function(*arguments)
+    except Exception as error:
+        return type(error).__name__
+    return "no error"
 
 
 def ingredients(m):
@@ -105,7 +129,7 @@ def ingredients(m):
     from torch.optim.swa_utils import AveragedModel
 
     def figures(result):
-        return {"loss": flat(result[0]), "accuracy": flat(result[1])}
+        return {"loss": floats(result[0]), "accuracy": floats(result[1])}
 
     def harder(x, y):
         return x + 0.1 * y[:, None]
@@ -142,7 +166,7 @@ def train_plainly(m):
     yield "train_plainly", lambda: m.train_plainly(model, data, 0.2, 3) and None
     hook.remove()
     yield "the weights after three epochs", weights_of, model
-    yield "the modes of the calls: training", lambda: [one[0] for one in model.diary]
+    yield "the mode of a call of the model", list, model.diary
     yield "calls of backward", lambda: len(model.backwards)
     yield "calls of optimizer.step", lambda: len(steps)
 
@@ -161,10 +185,40 @@ def train_model(m):
             model,
         )
         yield f"the weights after three epochs with {words}", weights_of, model
-        yield "the modes of the calls: training", lambda d: [one[0] for one in d], model.diary
+        yield "the mode of a call of the model", list, model.diary
     model = Reader(2)
     data, dev = batches_of(2), batches_of(2, (4, 3), shift=5)
     yield "two heads", lambda: flat(m.train_model(data, dev, model, 0.2, n_epochs=2))
+    yield from recorded(m)
+
+
+def recorded(m):
+    """Ask what train_model makes of a run, of averaged weights and of what else reaches its loop.
+
+    The dice are thrown before each call: who does not set an epoch's seed gets these numbers.
+    """
+    batches = batches_of(sizes=(5, 5, 5))
+    x, y = (torch.cat([batch[name] for batch in batches]) for name in ("x", "y"))
+    dev = batches_of(sizes=(6, 5), shift=5)
+    for words, more in (
+        ("a run", {}),
+        ("averaging=0.6", {"averaging": 0.6}),
+        ("a schedule", {"schedule": train_utils.one_cycle}),
+        ("label_smoothing=0.2", {"label_smoothing": 0.2}),
+    ):
+        model, run = Reader(), utils.Run(4, seed=3)
+
+        def train(model=model, run=run, more=more):
+            torch.manual_seed(99)
+            data = train_utils.ShuffledBatches(x, y, 5)
+            return flat(m.train_model(data, dev, model, 0.4, 0.5, n_epochs=4, run=run, **more))
+
+        yield f"train_model with {words}", train
+        keys = ("train_loss", "train_accuracy", "dev_loss", "dev_accuracy", "lr")
+        for key in keys:
+            label = f"with {words}, {key} of an epoch"
+            yield label, lambda r, k: [float(row[k]) for row in r.history], run, key
+        yield f"with {words}, afterwards", weights_of, model
 
 
 def Flatten(m):  # noqa: N802 - as the class is called
@@ -196,22 +250,16 @@ def batchify_data(m):
     yield "the type of x", first
     yield "the type of y", lambda: str(one[0]["y"].dtype)
 
-    def refused():
-        try:
-            m.batchify_data(x, y[:5], 3)
-        except ValueError:
-            return "ValueError"
-        except Exception as error:
-            return type(error).__name__
-        return "no error"
-
-    yield "7 images and 5 labels", refused
+    label = "what batchify_data raises for 7 images and 5 labels"
+    yield label, raised, m.batchify_data, x, y[:5], 3
 
 
 def compute_accuracy(m):
     for read, right in (([1, 2, 3, 4], [1, 2, 0, 4]), ([5, 5], [5, 5]), ([0, 1, 2], [2, 0, 1])):
         label = f"compute_accuracy({read}, {right})"
-        yield label, lambda *a: float(m.compute_accuracy(*map(torch.tensor, a))), read, right
+        yield label, lambda *a: number_in(m.compute_accuracy(*map(torch.tensor, a))), read, right
+    label = "what compute_accuracy gives"
+    yield label, lambda *a: kind_of(m.compute_accuracy(*map(torch.tensor, a))), read, right
 
 
 class Normed(nn.Module):
@@ -273,7 +321,7 @@ def facts(make, shape, heads):
         label = f"the shapes of the answers for {number} images"
         yield (
             label,
-            lambda n: [list(o.shape) for o in answers(model.eval(), pictures(n, shape))],
+            lambda n: ", ".join(map(sides, answers(model.eval(), pictures(n, shape)))),
             number,
         )
 
@@ -313,12 +361,12 @@ def facts(make, shape, heads):
     yield "in eval mode the same images have the same answers twice", quiet, twice
     if heads == 2:
         yield "the two heads say the same", quiet, lambda outs: close(outs[0], outs[1])
-    yield (
-        "every head looks at the image",
-        quiet,
-        lambda outs: [float(o.std(0).max()) > 1e-7 for o in outs],
-    )
-    yield "every head looks at every third of the image", sees_all, make, shape
+    names = ["the upper digit's head", "the lower digit's head"] if heads == 2 else ["it"]
+    for head, name in enumerate(names):
+        label = f"{name} looks at the image"
+        yield label, quiet, lambda outs, h=head: float(outs[h].std(0).max()) > 1e-7
+        for third, where in enumerate(("upper", "middle", "lower")):
+            yield f"{name} looks at the {where} third of the image", sees, make, shape, head, third
     yield "a mean of two images has the mean of their answers", linear, model, shape
     yield "weights that parameters() lacks", lambda: unknown(model, shape)
     yield "weights that no gradient reaches", lambda: unreached(model, shape)
@@ -334,19 +382,13 @@ def wild(make, shape):
 
 
 @torch.no_grad()
-def sees_all(make, shape):
+def sees(make, shape, head, part):
+    """Return whether a head's answer changes with a third of the image."""
     model, x = make().eval(), pictures(4, shape)
-    third, before = shape[-2] // 3, answers(model, x)
-    result = []
-    for part in range(3):
-        changed = x.clone()
-        changed[..., part * third : (part + 1) * third, :] = (
-            1 - changed[..., part * third : (part + 1) * third, :]
-        )
-        result.append(
-            [not torch.equal(a, b) for a, b in zip(before, answers(model, changed), strict=True)]
-        )
-    return result
+    third, changed = shape[-2] // 3, x.clone()
+    rows = slice(part * third, (part + 1) * third)
+    changed[..., rows, :] = 1 - changed[..., rows, :]
+    return not torch.equal(answers(model, x)[head], answers(model, changed)[head])
 
 
 @torch.no_grad()
@@ -370,9 +412,20 @@ def unreached(model, shape):
     return sum(id(weights) not in reached for weights in model.parameters())
 
 
-def tables_of(model):
-    """Return the shapes of the weights of linear layers, in order."""
-    return [list(p.shape) for p in model.parameters() if p.ndim == 2]
+def linear_layers(model):
+    """Return in words what the linear layers of a model are, in order."""
+    shapes = [p.shape for p in model.parameters() if p.ndim == 2]
+    return ", ".join(f"{n_in} -> {n_out}" for n_out, n_in in shapes) or "none"
+
+
+def convolutions(model):
+    """Return in words what the convolutions of a model are, in order."""
+    return [
+        f"{sides(p.weight[0, 0])}, from {p.in_channels} to {p.out_channels} channels, "
+        f"with{'out' if p.bias is None else ''} a bias"
+        for p in model.modules()
+        if isinstance(p, nn.Conv2d)
+    ]
 
 
 def has(model, *kinds):
@@ -380,22 +433,23 @@ def has(model, *kinds):
 
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+NORM_LAYERS = "the number of layers of batch normalisation"
 
 
 def fc_model(m):
     yield from facts(lambda: m.build_model([32, 16]), (1, 28, 28), 1)
     yield (
-        "build_model([32, 16]): the shapes of the linear layers",
-        lambda: tables_of(m.build_model([32, 16])),
+        "build_model([32, 16]): the list of linear layers",
+        lambda: linear_layers(m.build_model([32, 16])),
     )
     for wanted in (True, False):
-        label = f"build_model([32, 16], batch_norm={wanted}): the layers of batch normalisation"
+        label = f"build_model([32, 16], batch_norm={wanted}): {NORM_LAYERS}"
         yield label, lambda w: has(m.build_model([32, 16], batch_norm=w), *NORMS), wanted
     yield (
-        "build_model([8], 'tanh'): the layers nn.Tanh",
+        "build_model([8], 'tanh'): the number of layers nn.Tanh",
         lambda: has(m.build_model([8], "tanh"), nn.Tanh),
     )
-    yield "dropout layers", lambda: has(m.build_model([8]), nn.Dropout)
+    yield "the number of dropout layers", lambda: has(m.build_model([8]), nn.Dropout)
 
 
 def convolve(m):
@@ -422,47 +476,36 @@ def stage(m):
             return nn.Sequential(*m.stage(3, 4, **more))
 
         name = f"stage(3, 4{words}): "
-        yield name + "the shape for (2, 3, 8, 8)", lambda f: list(f()(x).shape), made
-        yield name + "layers of batch normalisation", lambda f: has(f(), *NORMS), made
+        yield name + "its convolution", lambda f: convolutions(f()), made
+        yield name + NORM_LAYERS, lambda f: has(f(), *NORMS), made
+        yield name + "the shape of 2 x 3 x 8 x 8 afterwards", lambda f: sides(f()(x)), made
         yield name + "a number below 0 comes out", lambda f: bool((f()(x) < 0).any()), made
-        label = name + "the convolution's shape, and whether it has a bias"
-        yield (
-            label,
-            lambda f: [
-                [list(p.weight.shape), p.bias is not None]
-                for p in f().modules()
-                if isinstance(p, nn.Conv2d)
-            ],
-            made,
-        )
 
 
 def ours(m):
     x = pictures(2, (1, 28, 28))
     for words, more in (("", {}), ("width=0.5", {"width": 0.5})):
-        label = f"ours({words}): the shape for (2, 1, 28, 28)"
-        yield label, lambda k: list(nn.Sequential(*m.ours(**k))(x).shape), more
-        label = f"ours({words}): the shapes of the convolutions"
-        yield label, lambda k: convolutions(m.ours(**k)), more
-    label = "ours(batch_norm=False): layers of batch normalisation"
+
+        def made(more=more):
+            return nn.Sequential(*m.ours(**more))
+
+        name = f"ours({words}): "
+        yield name + "the number of convolutions", lambda f: has(f(), nn.Conv2d), made
+        yield name + "convolution", lambda f: convolutions(f()), made
+        yield name + "the heights of the images that reach them", lambda f: heights(f(), x), made
+        yield name + "the shape of 2 x 1 x 28 x 28 afterwards", lambda f: sides(f()(x)), made
+    label = f"ours(batch_norm=False): {NORM_LAYERS}"
     yield label, lambda: has(nn.Sequential(*m.ours(batch_norm=False)), *NORMS)
-    x = pictures(2, (1, 28, 28))
-    label = "ours(): the sides of the images on the way"
-    yield label, lambda: sides(nn.Sequential(*m.ours()), x)
 
 
-def convolutions(layers):
-    return [list(p.shape) for p in nn.Sequential(*layers).parameters() if p.ndim == 4]
-
-
-def sides(model, x):
-    """Return the heights of what the convolutions are given."""
+def heights(model, x):
+    """Return in words how high the images are that the convolutions are given."""
     result = []
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
-            layer.register_forward_pre_hook(lambda _, given: result.append(given[0].shape[-1]))
+            layer.register_forward_pre_hook(lambda _, given: result.append(given[0].shape[-2]))
     model(x)
-    return result
+    return ", ".join(map(str, result))
 
 
 def cnn_model(m):
@@ -471,14 +514,14 @@ def cnn_model(m):
     label = "what batch normalisation has seen in build_model()"
     yield label, lambda: int(sum(b.sum() for n, b in m.build_model().named_buffers() if "num" in n))
     for design, width in (("ours", 0.5), ("quick", 1.0), ("strides", 1.0)):
-        label = f"build_model({design!r}, {width:g}): the shape of the last layer"
-        yield label, lambda *a: tables_of(m.build_model(*a)), design, width
+        label = f"build_model({design!r}, {width:g}): the list of linear layers"
+        yield label, lambda *a: linear_layers(m.build_model(*a)), design, width
 
 
 def compose(m):
     upper, lower = pictures(3, (1, 28, 28)), pictures(3, (1, 28, 28), 1)
     label = "compose(upper, lower)"
-    yield f"{label}: the shape", lambda: list(m.compose(upper, lower).shape)
+    yield f"{label}: the shape", lambda: sides(m.compose(upper, lower))
     for name, rows in (
         ("0 to 13", slice(0, 14)),
         ("14 to 27", slice(14, 28)),
@@ -495,10 +538,11 @@ def compose(m):
 def mlp_model(m):
     yield from facts(lambda: m.MLP(42 * 28, [32, 16]), (1, 42, 28), 2)
     widths = [32, 16]
-    label = f"MLP(1176, {widths}): there is a layer of each width"
-    yield label, lambda: [w in {t[0] for t in tables_of(m.MLP(1176, widths))} for w in widths]
+    for wanted in widths:
+        label = f"MLP(1176, {widths}): there is a linear layer with {wanted} units"
+        yield label, lambda w: f"-> {w}," in linear_layers(m.MLP(1176, widths)) + ",", wanted
     for wanted in (True, False):
-        label = f"MLP(1176, [32, 16], {wanted}): the layers of batch normalisation"
+        label = f"MLP(1176, [32, 16], {wanted}): {NORM_LAYERS}"
         yield label, lambda w: has(m.MLP(1176, [32, 16], w), *NORMS), wanted
 
 

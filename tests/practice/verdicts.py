@@ -212,38 +212,64 @@ class Finding:
         error = self.answer["error"]
         difference = first_difference(self.facts, self.right)
         if error and (difference is None or difference[0] == error["label"]):
-            line = f" (line {error['line']})" if error["line"] else ""
-            during = f"{error['label'].rstrip(',')}: " if error["label"] else ""
-            nothing = ": is a return missing?" if "NoneType" in error["words"] else ""
-            return f"{during}{error['words']}{nothing}{line}"
+            return self.stop()
         label, value, wanted = difference
         if value is None:
             return f"{label} is nothing: is a return missing?"
+        if isinstance(value, bool) and isinstance(wanted, bool):
+            so = f"{label}, and that must not be"
+            return so if value else f"this must be so, and is not: {label}"
         return f"{label} is {show(value)} where {show(wanted)} is right"
+
+    def stop(self):
+        """Return in words what ended it, and where; "" if nothing did."""
+        error = self.answer["error"]
+        if not error:
+            return ""
+        line = f" (line {error['line']})" if error["line"] else ""
+        during = f"{error['label'].rstrip(',')}: " if error["label"] else ""
+        nothing = ": is a return missing?" if "NoneType" in error["words"] else ""
+        return f"{during}{error['words']}{nothing}{line}"
 
     def words(self):
         """Return the verdict: the mistake, if it is a known one, and the first difference."""
-        mistake = self.mistake
-        return f"{mistake.words}: {self.place()}" if mistake else self.place()
+        place, stop = self.place(), self.stop()
+        if self.mistake:
+            return f"{'' if self.sure else 'perhaps '}{self.mistake.words}: {place}"
+        return place if stop in ("", place) else f"{place}; then {stop}"
+
+    @cached_property
+    def sure(self):
+        """Return whether a known mistake gives all the same numbers, and not only the first."""
+        return bool(self.exact)
+
+    @cached_property
+    def exact(self):
+        """Return the known mistakes that give the same numbers."""
+        return [mistake for mistake, facts in self.known if same(facts, self.facts)]
+
+    @cached_property
+    def known(self):
+        return list(known_answers(self.step, self.ours))
 
     @cached_property
     def mistake(self):
         """Return the known mistake that gives the same numbers, or None.
 
-        If none gives all of them, the learner may have made two; then the first difference counts.
+        If none gives all of them, the learner may have made two; then the first difference counts,
+        or the kind of error that ends it: it may be that mistake.
         """
         error = self.answer["error"]
         if error and not error["label"]:  # it hung, or ended Python: no mistake of ours does
             return None
-        known = list(known_answers(self.step, self.ours))
-        found = [mistake for mistake, facts in known if same(facts, self.facts)]
+        found = self.exact
         if error and not found:
             # The words of an error differ between two ways to write one mistake; its kind does not.
-            found = [mistake for mistake, facts in known if same(facts[:-1], self.facts[:-1])]
+            found = [m for m, facts in self.known if same(facts[:-1], self.facts[:-1])]
             return found[0] if len(found) == 1 else None
         if not found:
             place = first_index(self.facts, self.right)
-            found = [m for m, facts in known if agree_to(self.facts, facts, self.right, place)]
+            found = [m for m, fs in self.known if agree_to(self.facts, fs, self.right, place)]
         return found[0] if found else None
 
 

@@ -1,5 +1,7 @@
 """One branch for one head and one for two, plain floats, and losses put together by hand."""
 
+import utils
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -39,6 +41,8 @@ def run_epoch(
     scheduler=None,
     average=None,
 ):
+    if len(list(data)) == 0:
+        raise utils.UserError("there is nothing to learn from")
     is_training = model.training
     losses, hits, n = None, None, 0
     for batch in data:
