@@ -17,6 +17,7 @@ To expect, of the 10,000 test digits: 98.27 +- 0.11 % right with --plain, 99.05 
 (mean and standard deviation of three runs with different random numbers; NumPy 2.2).
 """
 
+import contextlib
 import math
 
 import utils
@@ -303,9 +304,12 @@ def gradient_errors(sizes, seed=0, examples=5):
     logits, cache = forward(params, images)
     dlogits = softmax_cross_entropy(logits, labels)[1]
     grads = backward(params, cache, dlogits)
-    grads["dimages"] = image_gradient(params, cache, dlogits)  # part 3 needs it
+    arrays = dict(params)
+    with contextlib.suppress(NotImplementedError):  # who writes it anew may not have come so far
+        grads["dimages"] = image_gradient(params, cache, dlogits)  # part 3 needs it
+        arrays["images"] = images
     errors = {}
-    for name, array in (params | {"images": images}).items():
+    for name, array in arrays.items():
         found, expected = grads[f"d{name}"], numerical_gradient(loss, array)
         size = np.maximum(np.maximum(abs(found), abs(expected)), 1e-4)
         errors[name] = float((abs(found - expected) / size).max())
@@ -503,7 +507,7 @@ def train_better(
 
     momentum=0, schedule=None and adversarial=0 leave them out. With adversarial training the
     network learns from the moved images alone; loss and accuracy are counted on the images as they
-    are.
+    are. `run.count` is the number of epochs.
     """
     images, labels = train_set  # (N, 784), (N,)
     velocity = {name: np.zeros_like(weights) for name, weights in params.items()}

@@ -100,7 +100,7 @@ def run_script(main):
         return result
     except KeyboardInterrupt as end:
         message, status = str(end) or "interrupted", 143 if isinstance(end, Terminated) else 130
-    except UserError as error:
+    except (UserError, NotImplementedError) as error:  # the second: an exercise that is not done
         message, status = f"error: {error}", 2
     except BrokenPipeError:  # as in `python mlp.py | head`: the reader has seen enough
         message, status = "", 141

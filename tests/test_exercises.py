@@ -151,6 +151,28 @@ def test_a_starter_trains_where_it_lies_once_it_is_done(file, tmp_path, small_mn
     assert (tmp_path / "runs" / file.removesuffix(".py") / "metrics.json").exists()
 
 
+def check_gradients(path, text):
+    """Write a starter and run its gradient check; return its status, output and errors."""
+    path.write_text(text)
+    command = [sys.executable, path, "--check-gradients"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_starter_checks_its_gradients_before_part_3_and_says_what_is_missing(tmp_path):
+    part_2 = [name for step in NUMPY[:15] for name in step.functions]
+    assert part_2[-2:] == ["evaluate", "train_plain"]
+    path = tmp_path / "neural_nets.py"
+    status, out, _ = check_gradients(path, written("neural_nets.py", part_2))
+    assert status == 0 and "W4 " in out and "images" not in out
+    words = "neural_nets.py: error: initialise: not written yet\n"
+    assert check_gradients(path, written("neural_nets.py", [])) == (
+        2,
+        out.split("\n")[0] + "\n",
+        words,
+    )
+
+
 # ------------------------------------------------------------------------------ verdicts
 
 
