@@ -120,18 +120,22 @@ def short_names(graded):
     return [one._replace(name=name) for one, name in zip(graded, names, strict=True)]
 
 
-def csv_row(graded, detail):
-    row = report.row(graded.name, report.told(graded.results, detail))
-    if graded.trouble:
-        row = dict.fromkeys(row, "") | {"submission": graded.name, "first_mistake": graded.trouble}
-    return row
+def csv_rows(graded, detail):
+    exercises = report.exercises_of(one.results for one in graded)
+    rows = []
+    for one in graded:
+        row = report.row(one.name, list(report.told(one.results, detail)), exercises)
+        if one.trouble:
+            row = dict.fromkeys(row, "") | {"submission": one.name, "first_mistake": one.trouble}
+        rows.append(row)
+    return rows
 
 
 def write_results(args, graded):
     """Writes what was asked for; returns the names of the files."""
     written = [args.csv] if args.csv else []
     if args.csv:
-        utils.write_table(args.csv, [csv_row(one, args.detail) for one in graded])
+        utils.write_table(args.csv, csv_rows(graded, args.detail))
     if args.class_report:
         today = datetime.date.today().isoformat()
         class_report.write(args.class_report, short_names(graded), today)
@@ -139,9 +143,10 @@ def write_results(args, graded):
     if args.csv or sys.stdout.isatty():
         print("\n".join(class_report.terminal_lines(short_names(graded))))
     else:
-        table = csv.DictWriter(sys.stdout, report.COLUMNS, lineterminator="\n")
+        rows = csv_rows(graded, args.detail)
+        table = csv.DictWriter(sys.stdout, rows[0], lineterminator="\n")
         table.writeheader()
-        table.writerows(csv_row(one, args.detail) for one in graded)
+        table.writerows(rows)
     return written
 
 

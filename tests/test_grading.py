@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,8 +14,10 @@ from types import SimpleNamespace
 from tests import grade
 from tests.conftest import ROOT, slow_sample
 from tests.contract.mistakes import MISTAKES
-from tests.grading import codes, judge, plays, plugin, report, supervisor, wire
+from tests.grading import class_report, codes, judge, plays, plugin, report, supervisor, wire
 from tests.grading.supervisor import EXERCISES, Result
+from tests.practice import source
+from tests.practice.steps import STEPS
 from tests.submissions import (
     hostile,
     kinds,
@@ -148,6 +151,91 @@ def test_what_is_lent_and_what_is_remarked(tmp_path, worker):
     assert report.points(results)[0] == report.points(results)[1] < FULL
     remarks = "\n".join(report.table(results))
     assert "the model has no nonlinearity" in remarks and "no_such_package" in remarks
+
+
+# ------------------------------------------------------------------ the steps of our lessons
+
+
+def write_starters(folder, *written):
+    """Write the starters of all lessons; these functions of neural_nets.py are ours, or edited."""
+    folder.mkdir()
+    for file in source.FILES:
+        steps = [step for step in STEPS if step.file == file]
+        (folder / file).write_text(source.starter(file, steps), encoding="utf-8")
+    path = folder / "neural_nets.py"
+    text = path.read_text(encoding="utf-8")
+    for name, *edits in written:
+        ours = source.text_of(source.with_edits(path.name, (name,), edits), name)
+        text = text.replace(source.text_of(text, name), ours)
+    path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_step_that_is_there_has_a_point_and_its_mistake_is_named(tmp_path, worker):
+    folder = write_starters(
+        tmp_path / "mine",
+        ("initialise",),
+        ("half_cosine", ("(1 + math", "(1 - math")),
+        ("momentum_step", ("params[name] -= rate", "params[name] -= rate / 3")),
+        ("evaluate", ("forward(params", "forward(parameters")),
+    )
+    names = "initialise", "backward", "evaluate", "half_cosine", "momentum_step"
+    wanted = {"steps": [f"test_step[{name}]" for name in names]}
+    right, *wrong = supervisor.grade(folder, ["steps"], wanted, worker)
+    assert right.passed and report.points([right, *wrong]) == (1, len(names))
+    words = [
+        "backward is not written yet",
+        r"evaluate is wrong: the loss: NameError: name 'parameters' .* \(line \d+\)",
+        r"half_cosine: it rises from 0 to 1; it must fall: half_cosine\(0\) is 0 where 1 is right",
+        r"momentum_step is wrong: W1 after one step\[0, 0\] is .* is right",
+    ]
+    for result, pattern in zip(wrong, words, strict=True):
+        assert re.fullmatch(pattern, result.message), result.message
+        assert result.hint.endswith((".", "?"))
+    kinds_found = [mistake.kind for mistake in class_report.mistakes_of([right, *wrong])]
+    assert kinds_found == ["known"]  # what is open, or not recognised, does not count beside it
+    assert report.exercises_of([[right]])[-1] == "steps"
+
+
+def test_the_course_alone_has_no_steps(tmp_path, worker):
+    """Not even with helpers of its own that have the names of ours."""
+    folder = write(tmp_path, [])
+    helpers = "def evaluate(model, data):\n    pass\n\n\ndef forward(x, w=(1, 2)):\n    pass\n"
+    with (folder / "neural_nets.py").open("a", encoding="utf-8") as stream:
+        stream.write(helpers)
+    assert supervisor.steps_of(folder) == {}
+    assert list(supervisor.grade(folder, ["steps"], worker=worker)) == []
+    assert report.exercises_of([[Result("mlp", "test_a", "a", 3, True)]]) == EXERCISES
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_our_lessons_get_all_points_and_starters_none_of_the_steps(tmp_path, worker):
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    for file in source.FILES:
+        (ours / file).write_bytes((ROOT / file).read_bytes())
+    results = list(supervisor.grade(ours, worker=worker))
+    assert [(r.exercise, r.test, r.message) for r in results if not r.passed] == []
+    steps = [r for r in results if r.exercise == "steps"]
+    assert len(steps) >= 20 and report.points(results)[1] == FULL + len(steps)
+    results = list(supervisor.grade(write_starters(tmp_path / "mine"), worker=worker))
+    assert {r.message.partition(" ")[2] for r in results[-len(steps) :]} == {"is not written yet"}
+
+
+@pytest.mark.slow
+def test_a_step_that_hangs_or_ends_python_costs_its_own_points(tmp_path, worker):
+    endless = ("    for i in range(1", "    while True:\n        pass\n    for i in range(1")
+    ends = ("    return (1", "    import os\n\n    os._exit(0)\n    return (1")
+    folder = write_starters(
+        tmp_path / "mine", ("initialise", endless), ("half_cosine", ends), ("numerical_gradient",)
+    )
+    names = "initialise", "numerical_gradient", "half_cosine"
+    wanted = {"steps": [f"test_step[{name}]" for name in names]}
+    results = list(supervisor.grade(folder, ["steps"], wanted, worker))
+    assert [r.passed for r in results] == [False, True, False]
+    assert "does not come to an end within" in results[0].message
+    assert "ends Python" in results[2].message
 
 
 # ----------------------------------------------------------------------- the command lines

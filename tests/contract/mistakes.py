@@ -341,6 +341,12 @@ TOPICS = {
         "cut_pictures": "the {name} pictures have a part that is the same in all of them: pixels are missing there",
         "black_pictures": "the {name} pictures are all of one grey: nothing of the digits is left",
     },
+    # Of our lessons' steps: tests/practice/steps.py has a question for each.
+    "What does `python tests/exercises.py check DIR --step NAME --hint` ask?": {
+        "lesson_step": "{name}: {words}",
+        "lesson_step_unknown": "{name} is wrong",
+        "lesson_step_open": "{name} is not written yet",
+    },
     "What does the last line of Python's message say, and which line of your file does it name?": {
         "missing": "{owner} has no {name}{why}",
         "raises": "{what} ends with {error}",

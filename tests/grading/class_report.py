@@ -12,7 +12,7 @@ from typing import NamedTuple
 import utils
 from tests.grading import report
 from tests.grading.judge import one_line
-from tests.grading.supervisor import EXERCISES
+from tests.grading.supervisor import ALL
 
 MOST_BARS = 10  # in the picture; the page lists all
 MOST_ROWS = 5  # on the terminal
@@ -20,7 +20,8 @@ PARAMETERS = re.compile("(output|hidden) weights|biases")  # one mistake in thre
 NUMBER = re.compile(r"(?<![\w.])-?(\d[\d.]*(e[+-]?\d+)?|inf|nan)\b")
 STOPPED = {"hangs", "dies", "given_up", "time_over", "too_much"}  # keys of the contract's mistakes
 UNKNOWN = re.compile(
-    r"( is wrong|wrongly|wrong averages)$|ends with|cannot be imported|(is|are) right\b"
+    r"( is wrong|wrongly|wrong averages|not written yet)$|"
+    r"ends with|cannot be imported|(is|are) right\b"
 )
 
 
@@ -49,9 +50,9 @@ def mistake_of(result):
         words = f"{function}: {words}"
     if result.key in {"raises", "import_fails"}:
         words = words.split(": ")[0]  # the kind of error, without its own words
-    unknown = UNKNOWN.search(words)
+    unknown = result.key != "lesson_step" and UNKNOWN.search(words)
     kind = "stopped" if result.key in STOPPED else "unknown" if unknown else "known"
-    key = PARAMETERS.sub("weights", NUMBER.sub("…", words))
+    key = PARAMETERS.sub("weights", NUMBER.sub("…", words.replace("perhaps ", "")))
     return Mistake(kind, result.exercise, key, words, result.message)
 
 
@@ -86,13 +87,13 @@ def shared(graded, kind):
         rows.append(
             (
                 len({name for name, _ in group}),
-                ", ".join(name for name in EXERCISES if name in exercises),
+                ", ".join(name for name in ALL if name in exercises),
                 words.pop() if len(words) == 1 else key,
                 group[0][1].message,
                 group[0][0],
             )
         )
-    return sorted(rows, key=lambda row: (-row[0], EXERCISES.index(row[1].split(",")[0])))
+    return sorted(rows, key=lambda row: (-row[0], ALL.index(row[1].split(",")[0])))
 
 
 def handed_in(graded):
@@ -152,7 +153,7 @@ def page(graded, date, picture):
         "",
         *table(
             ["exercise", "handed in", "without a mistake", "mean", "of"],
-            [row for name in EXERCISES if (row := exercise_row(there, name))],
+            [row for name in ALL if (row := exercise_row(there, name))],
         ),
         *table(["points, in %", *BINS], [["submissions", *distribution(there)]]),
     ]
@@ -256,10 +257,11 @@ def terminal_lines(graded):
     """One line for each submission, then the most frequent mistakes."""
     names = [one_line(one.name, 30) for one in graded]
     width = max(map(len, ["submission", *names]))
-    lines = ["  ".join([f"{'submission':{width}}", *EXERCISES, "total"])]
+    exercises = report.exercises_of(one.results for one in graded)
+    lines = ["  ".join([f"{'submission':{width}}", *exercises, "total"])]
     for name, one in zip(names, graded, strict=True):
-        row = report.row(one.name, one.results)
-        cells = [f"{row[name] if row[name] != '' else '-':>{len(name)}}" for name in EXERCISES]
+        row = report.row(one.name, one.results, exercises)
+        cells = [f"{row[name] if row[name] != '' else '-':>{len(name)}}" for name in exercises]
         total = one_line(one.trouble, 60) or f"{row['total']} of {row['possible']}"
         lines.append("  ".join([f"{name:{width}}", *cells, total]))
     there = handed_in(graded)

@@ -60,10 +60,16 @@ def pytest_configure(config):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """With --submission only the contract is collected."""
+    """With --submission only the contract is collected; the steps only if it has some.
+
+    Without it they are left out: our own steps would be compared with themselves.
+    """
+    submission = config.getoption("submission")
+    if collection_path == CONTRACT / "test_steps.py":
+        return not (submission and supervisor.steps_of(Path(submission).resolve())) or None
     related = {collection_path, *collection_path.parents} & {CONTRACT, *CONTRACT.parents}
     outside = CONTRACT not in related and collection_path not in CONTRACT.parents
-    return True if config.getoption("submission") and outside else None
+    return True if submission and outside else None
 
 
 def exercise_of(item):
@@ -71,9 +77,14 @@ def exercise_of(item):
     return item.path.stem.removeprefix("test_") if item.path.parent == CONTRACT else None
 
 
-def pytest_collection_modifyitems(items):
-    """The exercises in the order of the course; other tests stay where they are."""
-    order = {name: place for place, name in enumerate(supervisor.EXERCISES)}
+def pytest_collection_modifyitems(config, items):
+    """The exercises in the order of the course, of the steps those that were handed in; other tests
+    stay where they are."""
+    if any(exercise_of(item) == "steps" for item in items):
+        steps = supervisor.steps_of(Path(config.getoption("submission")).resolve())
+        there = {f"test_step[{name}]" for names in steps.values() for name in names}
+        items[:] = [item for item in items if exercise_of(item) != "steps" or item.name in there]
+    order = {name: place for place, name in enumerate(supervisor.ALL)}
     places = [place for place, item in enumerate(items) if exercise_of(item)]
     contract = sorted((items[place] for place in places), key=lambda item: order[exercise_of(item)])
     for place, item in zip(places, contract, strict=True):
@@ -81,7 +92,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish(session):
-    wanted = {name: [] for name in supervisor.EXERCISES}
+    wanted = {name: [] for name in supervisor.ALL}
     for item in session.items:
         if exercise_of(item):
             wanted[exercise_of(item)].append(item.name)

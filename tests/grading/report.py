@@ -11,12 +11,11 @@ import json
 import textwrap
 
 from tests.grading.judge import one_line
-from tests.grading.supervisor import EXERCISES
+from tests.grading.supervisor import ALL, EXERCISES
 
 # How much of a mistake is told: a question that leads to it, the mistake named, or its numbers too.
 DETAILS = ["hint", "mistake", "numbers"]
 WIDTH = 100  # characters of a line in the terminal
-COLUMNS = ["submission", *EXERCISES, "total", "possible", "first_mistake"]
 
 
 def told(results, detail):
@@ -32,7 +31,13 @@ def told(results, detail):
 
 def by_exercise(results):
     """{exercise: its results}, in order."""
-    return {name: [r for r in results if r.exercise == name] for name in EXERCISES}
+    return {name: [r for r in results if r.exercise == name] for name in ALL}
+
+
+def exercises_of(gradings):
+    """The exercises of a table of several submissions: steps only where one of them has some."""
+    steps = any(r.exercise == "steps" for results in gradings for r in results)
+    return ALL if steps else EXERCISES
 
 
 def was_submitted(results):
@@ -117,12 +122,13 @@ def write_gradescope(path, results, seconds):
     path.write_text(json.dumps(gradescope(results, seconds), indent=2), encoding="utf-8")
 
 
-def row(name, results):
+def row(name, results, exercises=EXERCISES):
     """A row of grades.csv as a dict; an exercise's points are empty where nothing was submitted."""
     reached, possible = points(results)
+    groups = by_exercise(results)
     cells = {
-        exercise: points(here)[0] if was_submitted(here) else ""
-        for exercise, here in by_exercise(results).items()
+        exercise: points(groups[exercise])[0] if was_submitted(groups[exercise]) else ""
+        for exercise in exercises
     }
     mistake = first_mistake(results) if was_submitted(results) else "nothing was submitted"
     return {

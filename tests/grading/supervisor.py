@@ -26,6 +26,7 @@ from tests.grading.judge import Mistake, one_line
 
 ROOT = Path(__file__).resolve().parents[2]
 EXERCISES = ["neural_nets", "train_utils", "nnet_fc", "nnet_cnn", "mlp", "conv"]
+ALL = [*EXERCISES, "steps"]  # the last one: what our lessons teach beyond the course
 NOT_LENT = [name for name in EXERCISES if name != "train_utils"]
 NOT_COPIED = [
     ".*",
@@ -38,6 +39,7 @@ NOT_COPIED = [
     "site-packages",
 ]
 KIT = ["worker.py", "plays.py", "readers.py", "stage.py", "codes.py", "fence.py", "wire.py"]
+PRACTICE = ["worker.py", "source.py", "probes.py", "probes_torch.py"]  # for the steps
 LARGEST_COPY = 20 * 2**20  # bytes: somebody's weights, not somebody's code
 
 FORKS = sys.platform == "linux"  # elsewhere a fork after the import of PyTorch is not safe
@@ -96,27 +98,37 @@ def contract():
 
 
 def find_modules(folder):
-    """{exercise: the files submitted for it}: at the top of `folder`, or in its parts.
+    """{exercise: the files submitted for it}.
 
     The course has train_utils.py twice, for one digit and for two: where both are there, both
     count.
     """
-    files = {}
-    for exercise in EXERCISES:
-        top = folder / f"{exercise}.py"
-        below = [
-            path
-            for depth in ("*/", "*/*/")
-            for path in sorted(folder.glob(f"{depth}{exercise}.py"))
-            if not any(
-                Path(part).match(skip)
-                for part in path.relative_to(folder).parts
-                for skip in NOT_COPIED
-            )
-        ]
-        found = [top] if is_handed_in(top) else [path for path in below if is_handed_in(path)]
-        files[exercise] = found if exercise == "train_utils" else found[:1]
-    return files
+    files = {exercise: files_called(folder, f"{exercise}.py") for exercise in EXERCISES}
+    return {name: found[: None if name == "train_utils" else 1] for name, found in files.items()}
+
+
+def files_called(folder, name):
+    """The files of a name in a submission: at the top of `folder`, or else in its parts."""
+    if is_handed_in(folder / name):
+        return [folder / name]
+    return [
+        path
+        for depth in ("*/", "*/*/")
+        for path in sorted(folder.glob(f"{depth}{name}"))
+        if is_handed_in(path)
+        and not any(
+            Path(part).match(skip) for part in path.relative_to(folder).parts for skip in NOT_COPIED
+        )
+    ]
+
+
+def steps_of(folder):
+    """{file: names of the steps of our lessons that are in it}, beyond the course's exercises."""
+    try:
+        from tests.contract import test_steps
+    except ModuleNotFoundError:  # Gradescope's zip has no solutions of ours, which steps need
+        return {}
+    return test_steps.steps_of(folder)
 
 
 def is_handed_in(path):
@@ -142,6 +154,10 @@ class Worker:
         (kit / "project").mkdir()
         for name in KIT:
             shutil.copy(ROOT / "tests/grading" / name, kit / "tests/grading")
+        (kit / "tests/practice").mkdir()
+        for name in PRACTICE:
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy(ROOT / "tests/practice" / name, kit / "tests/practice")
         for path in ROOT.glob("*.py"):
             if path.stem not in NOT_LENT:
                 shutil.copy(path, kit / "project")
@@ -170,7 +186,7 @@ class Worker:
         except queue.Empty:
             return {}
 
-    def open(self, folder, file, heads, limit):
+    def open(self, folder, file, heads, limit, steps=False):
         """Has a new child import a copy of the file; (how the import stopped, error, remarks)."""
         if self.process is None or self.process.poll() is not None:
             self.stop()
@@ -190,6 +206,7 @@ class Worker:
             for path in place.parent.glob("*.py")
         )
         request = {"file": str(place), "heads": heads, "draws": draws, "space": str(self.space)}
+        request["steps"] = steps
         answer = self.ask(limit, **request, hidden=str(ROOT / "tests"))
         texts = [str(answer.get(name, "")) for name in ("stopped", "error")]
         return *texts, list(map(str, answer.get("remarks", [])))
@@ -260,12 +277,13 @@ class Player:
 
     def begin(self):
         """Imports the file. Raises Mistake if that cannot be done."""
-        name = f"{self.exercise}.py"
+        name = self.file.name
         if self.broken is None:
             try:
                 heads = {"nnet_fc": 1, "nnet_cnn": 1, "mlp": 2, "conv": 2}.get(self.exercise, 0)
+                limit, steps = self.limit(IMPORT_SECONDS), self.exercise == "steps"
                 self.stopped, error, remarks = self.worker.open(
-                    self.folder, self.file, heads, self.limit(IMPORT_SECONDS)
+                    self.folder, self.file, heads, limit, steps
                 )
                 self.open = not error
                 if error:
@@ -302,7 +320,8 @@ class Player:
             return Mistake("time_over", name=f"{ALL_SECONDS:.0f}")
         if not self.open:
             self.begin()
-        seconds = MAIN_SECONDS if play == "main" or inputs.get("name") == "" else TEST_SECONDS
+        long = play in ("main", "step") or inputs.get("name") == ""
+        seconds = MAIN_SECONDS if long else TEST_SECONDS
         limit = self.limit(seconds)
         waited = limit - time.monotonic()
         try:
@@ -394,8 +413,8 @@ def what_not_to_copy(root, folder, names):
     return skipped
 
 
-def grade(folder, exercises=EXERCISES, wanted=None, worker=None):
-    """Yields a Result for every test of the contract, in order.
+def grade(folder, exercises=ALL, wanted=None, worker=None):
+    """Yields a Result for every test of the contract, in order; of the steps, for those there are.
 
     folder: of the submission. wanted: {exercise: test names}, all if None. worker: one that is
     running already and is left so; a new one if None.
@@ -408,6 +427,9 @@ def grade(folder, exercises=EXERCISES, wanted=None, worker=None):
             worker.start()
         end = time.monotonic() + ALL_SECONDS
         for exercise in exercises:
+            if exercise == "steps":
+                yield from grade_steps(folder, wanted, worker)
+                continue
             chosen = [
                 name for name in tests[exercise] if wanted is None or name in wanted[exercise]
             ]
@@ -420,6 +442,21 @@ def grade(folder, exercises=EXERCISES, wanted=None, worker=None):
     finally:
         if own:
             rest(worker)
+
+
+def grade_steps(folder, wanted, worker):
+    """Yields a Result for every step of our lessons that a submission has: a point each."""
+    for file, names in steps_of(folder).items():
+        tests = {f"test_step[{name}]": name for name in names}
+        results = {
+            test: Result("steps", test, name, 1, None)
+            for test, name in tests.items()
+            if wanted is None or test in wanted["steps"]
+        }
+        if results:
+            end = time.monotonic() + ALL_SECONDS
+            grade_file(Player(worker, folder, file, "steps", end), results)
+        yield from results.values()
 
 
 def idle_worker():
@@ -454,7 +491,8 @@ def grade_file(player, results):
         try:
             if not player.open:
                 player.begin()
-            getattr(contract, name)(player)
+            function, _, step = name.partition("[")
+            getattr(contract, function)(player, *([step[:-1]] if step else []))
         except Mistake as found:
             mistake = found
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):

@@ -176,6 +176,7 @@ def request_for(step, text, path):
     return {
         "step": step.name,
         "file": step.file,
+        "ours": source.our_text(step.file),
         "functions": step.functions,
         "text": text,
         "path": path,
@@ -231,17 +232,19 @@ class Finding:
         nothing = ": is a return missing?" if "NoneType" in error["words"] else ""
         return f"{during}{error['words']}{nothing}{line}"
 
-    def words(self):
-        """Return the verdict: the mistake, if it is a known one, and the first difference."""
-        place, stop = self.place(), self.stop()
-        if self.mistake:
-            return f"{'' if self.sure else 'perhaps '}{self.mistake.words}: {place}"
-        return place if stop in ("", place) else f"{place}; then {stop}"
+    def name(self):
+        """Return the mistake in words, if it is a known one; else ""."""
+        words = self.mistake.words if self.mistake else ""
+        return words if self.exact or not words else f"perhaps {words}"
 
-    @cached_property
-    def sure(self):
-        """Return whether a known mistake gives all the same numbers, and not only the first."""
-        return bool(self.exact)
+    def evidence(self):
+        """Return the first difference; where the mistake is not known, also what ended it."""
+        place, stop = self.place(), self.stop()
+        return place if self.mistake or stop in ("", place) else f"{place}; then {stop}"
+
+    def words(self):
+        """Return the verdict: the mistake, if it is a known one, and where it shows."""
+        return ": ".join(filter(None, [self.name(), self.evidence()]))
 
     @cached_property
     def exact(self):

@@ -17,7 +17,8 @@ import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[0] = str(ROOT)
+if __name__ == "__main__":
+    sys.path[0] = str(ROOT)
 
 from tests.practice import source  # noqa: E402
 
@@ -120,20 +121,20 @@ def with_learners(request):
     if request.get("curve"):
         return module_of(request["text"], request["path"])
     file, wanted = request["file"], request["functions"]
-    text = source.our_text(file)
+    text = request["ours"]
     Path(file).write_text(request["text"], encoding="utf-8")  # in a folder of the worker's own
     module = module_of(text, str(Path(file).resolve()))
-    ours = names_of(ast.parse(text))
+    ours = ast.parse(text)
     tree = ast.parse(request["text"])
     top = {name for name in wanted if "." not in name}
     for node in tree.body:
         names = source.names_in(node)
         is_import = isinstance(node, (ast.Import, ast.ImportFrom))
-        if is_import or names & top or names and not names & ours:
+        if is_import or names & top or names and not names & names_of(ours):
             run(node, request["path"], vars(module))
     for name in wanted:
         if "." in name:
-            put_method(module, tree, name, request["path"])
+            put_method(module, ours, tree, name, request["path"])
     return module
 
 
@@ -151,12 +152,14 @@ def run(node, path, namespace, into=None):
     exec(code, namespace, into if into is not None else namespace)
 
 
-def put_method(module, tree, name, path):
-    """Give our class a learner's method, and whatever other methods the learner added."""
+def put_method(module, ours, tree, name, path):
+    """Give our class a learner's method, and whatever other methods the learner added.
+
+    `ours` and `tree` are the syntax trees of our file and of the learner's.
+    """
     owner = name.split(".")[0]
     theirs = source.find(tree, owner)
-    ours = source.find(ast.parse(source.our_text(Path(module.__file__).name)), owner)
-    known, made = names_of(ours), {}
+    known, made = names_of(source.find(ours, owner)), {}
     for node in theirs.body:
         names = source.names_in(node)
         if name.split(".")[1] in names or names and not names & known:
