@@ -1,8 +1,8 @@
 """Lesson 1: a neural network from scratch, in NumPy alone.
 
-    python neural_nets.py                      part 1, then that of part 3: a minute and a half
-    python neural_nets.py --plain              part 1, then the network of part 2: half a minute
-    python neural_nets.py --check-gradients    is the calculus below right? Ask the loss itself
+    python neural_nets.py                      trains the network of part 3: a minute and a half
+    python neural_nets.py --plain              trains the network of part 2: half a minute
+    python neural_nets.py --check-gradients    compares the gradients below with measured slopes
     python neural_nets.py --predict seven.png  reads your handwriting with the trained network
 
 Part 1 is the smallest network that shows everything: two numbers in, three hidden units, one number
@@ -26,20 +26,22 @@ import numpy as np
 # ------------------------------------------- part 1: two inputs, three hidden units, one output
 #     input x (2, 1)  --W, b-->  z (3, 1)  --ReLU-->  h (3, 1)  --V-->  output u, o (1, 1)
 #
-# (2, 1) says: two rows, one column. A unit adds up its inputs, each times a weight, and a bias;
-# then ReLU sets negative sums to zero. The three units in the middle are called hidden: they are
-# neither input nor output.
+# (2, 1) says: two rows, one column. The three numbers z_1, z_2, z_3 in the middle, and what becomes
+# of them, are three units. A unit adds up its inputs, each times a weight, and a bias; then ReLU
+# sets a negative sum to zero. These units are called hidden: they are neither input nor output.
+# W_ji is the weight from input i to unit j.
 #
 # forward     z_j = sum_i W_ji x_i + b_j   W (3, 2), b (3, 1)   as a product: z = W x + b
 #             h_j = relu(z_j)              (3, 1)               h = max(0, z)
 #             u   = sum_j V_j h_j          V (1, 3)             u = V h
-#             o   = f(u)                   the prediction; the course's f does nothing: f(u) = u
-# loss        C   = 1/2 (o - y)^2          how far from the right answer y; 1/2, for a slope
-#                                          without a 2
+#             o   = f(u)                   the prediction; here f(u) = u, other tasks have others
+# loss        C   = 1/2 (o - y)^2          how far from the right answer y; with the 1/2 its slope
+#                                          with respect to o is o - y
 #
+#             From here on dq is short for dC/dq, the slope of the loss with respect to q, for any
+#             quantity q. (In calculus dq is a small change of q. Here it is not.)
 # backward    The chain rule, line by line from the last to the first; each line uses what the line
-#             before it found. For any quantity q, dq is short for dC/dq, the slope of the loss with
-#             respect to q. The slopes of all elements of a matrix together are its gradient. ^T
+#             before it found. The slopes of all elements of a matrix together are its gradient. ^T
 #             means that rows and columns change places.
 #             du    = (o - y) f'(u)   (1, 1)   C has the slope o - y with respect to o
 #             dV_j  = du h_j          (1, 3)   if V_j grows by e, u grows by h_j e    dV = du h^T
@@ -68,14 +70,14 @@ def output_layer_activation(x):
 
 def output_layer_activation_derivative(x):
     """Return 1 for every element of x."""
-    return 1.0 + 0 * x
+    return 1.0 + 0 * x  # of a number a number, of an array an array
 
 
 class NeuralNetwork:
     """The network above, under the names that the course gave its parts."""
 
     def __init__(self):
-        # The course's values; part 2 has better ones.
+        # The course's values. Units that begin equal stay equal, so part 2 begins at random.
         self.input_to_hidden_weights = np.ones((3, 2))  # W
         self.hidden_to_output_weights = np.ones((1, 3))  # V
         self.biases = np.zeros((3, 1))  # b
@@ -112,7 +114,7 @@ class NeuralNetwork:
         return self.forward(x1, x2)[-1].item()
 
     def train_neural_network(self):
-        """Go epochs_to_train times through the training points, a step for each."""
+        """Go epochs_to_train times through the training points; one such pass is an epoch."""
         for _ in range(self.epochs_to_train):
             for (x1, x2), y in self.training_points:
                 self.train(x1, x2, y)
@@ -154,45 +156,52 @@ def sum_of(network):
 
 
 # ------------------------------------------- part 2: layers of any size, many examples at a time
-# N examples, L layers of weights. Here i counts layers and n counts examples; m_i is the number of
-# units in layer i, from m_0 = 784 pixels to m_L = 10 classes, the digits. An example is now a row,
-# A_0 (N, 784), and part 1's W x becomes A W. One product does many examples. Capital letters are
-# whole matrices, W_i (m_(i-1), m_i) is that of layer i; small letters are their elements: w_jk of
-# W_i leads from unit j to unit k (in part 1 it was the other way round), a_nj of A_(i-1) is what
-# unit j says of example n, z_nk of Z_i what unit k adds up.
+# There are N examples and L layers of weights. Here i counts layers and n counts examples; m_i is
+# the number of units in layer i, from m_0 = 784 pixels to m_L = 10 classes, the digits. Each
+# example is now a row, so that one product does all of them: A_0 (N, 784) holds N images, and
+# part 1's W x becomes A W. So beside part 1's W the matrix W_i (m_(i-1), m_i) of layer i has rows
+# and columns exchanged. Capital letters are matrices, small letters their elements: w_jk of W_i
+# leads from unit j to unit k, a_nj of A_(i-1) is the output of unit j for example n, z_nk of Z_i is
+# the sum that unit k makes of it.
 #
 # forward     Z_i  = A_(i-1) W_i + b_i                 (N, m_i)   b_i (m_i,) is added to every row
 #             A_i  = relu(Z_i)                         (N, m_i)   for i < L
-#             z_nk of Z_L, one for each example n and class k, is called a logit. Softmax makes
-#             probabilities of them: exp makes them positive, the division makes their sum 1.
+#             z_nk of Z_L, one for each example n and class k, is called a logit. forward() returns
+#             the logits. Softmax, which the loss needs, makes probabilities of them: exp makes them
+#             positive, the division makes their sum 1.
 #             p_nk = exp(z_nk) / S_n,   S_n = sum_c exp(z_nc)     (N, 10)
-# loss        C    = -1/N sum_n log p_ny               the cross-entropy; y is the right class of n.
-#                    The less probable the network called the right class, the larger: 0 if it was
-#                    sure and right, log 10 = 2.3 for a guess among ten, more if sure and wrong
+# loss        C    = -1/N sum_n log p_ny               the cross-entropy; y is the right class of n,
+#                    log the natural logarithm. The less probable the network called the right
+#                    class, the larger is C: 0 if it was sure and right, log 10 = 2.3 for a guess
+#                    among ten, more if sure and wrong
 #
 # backward    dZ_L, in steps, for one example n and its right class y. The loss of the example is
-#                    -log p_ny = log S_n - z_ny
+#                    -log p_ny = -log (exp(z_ny) / S_n) = log S_n - z_ny
 #             -z_ny has the slope -1 with respect to z_ny, and 0 with respect to all other z_nk:
 #                    -t_nk,  t_nk = 1 if k = y, else 0
-#             log S_n has, with respect to every z_nk, the slope (log S has 1/S, S_n has exp(z_nk))
+#             log S_n, with respect to any z_nk: the logarithm has the slope 1/S_n, and S_n has the
+#             slope exp(z_nk). The chain rule multiplies them:
 #                    (1/S_n) * exp(z_nk) = p_nk
 #             Together p_nk - t_nk. The loss C is the mean over N examples:
 #                    dZ_L = (p - t) / N                (N, 10)
 #             Then layer by layer, from the last to the first:
-#             dW_i = A_(i-1)^T dZ_i                    (m_(i-1), m_i)   if w_jk grows by e,
-#                    z_nk grows by a_nj e in every example n: sum_n a_nj dz_nk
+#             dW_i = A_(i-1)^T dZ_i                    (m_(i-1), m_i)
+#                    If w_jk grows by e, z_nk grows by a_nj e, and so it does in every example n.
+#                    The effects add up: dw_jk = sum_n a_nj dz_nk.
 #             db_i = sum_n dZ_i                        (m_i,)
-#             dA_(i-1) = dZ_i W_i^T                    (N, m_(i-1))     if a_nj grows by e, every
-#                    z_nk grows by w_jk e. Unit j acts on the loss through all units k of the next
-#                    layer, and the effects add up: sum_k dz_nk w_jk
-#             dZ_(i-1) = dA_(i-1) * relu'(A_(i-1))     *: element by element. relu' of A is
-#                    relu' of Z, since A > 0 exactly where Z > 0: so only A is kept
+#             dA_(i-1) = dZ_i W_i^T                    (N, m_(i-1))
+#                    If a_nj grows by e, every z_nk grows by w_jk e. Unit j acts on the loss through
+#                    all units k of the next layer: da_nj = sum_k dz_nk w_jk.
+#             dZ_(i-1) = dA_(i-1) * relu'(Z_(i-1))     (N, m_(i-1))     *: element by element
+#                    A > 0 exactly where Z > 0. So relu'(A) is the same, and Z need not be kept.
 
 HIDDEN = [512, 512]  # units of the hidden layers
-BATCH_SIZE = 128  # examples a step: their mean gradient is a fair guess at that of all examples
+# Examples that one step looks at: a batch. Their mean gradient is a rough guess at that of all
+# 54,000 examples. But it costs 400 times less, so 400 times as many steps can be made.
+BATCH_SIZE = 128
 # Epochs are passes through the training digits; lr is the learning rate, part 1's rate. One finds
-# it by trying: with too low a rate the loss falls slowly, with too high a one it jumps, or is no
-# number any more. Try 0.04, 0.4 and 1.5.
+# it by trying. With too low a rate the loss falls slowly. With too high a one it jumps, or the
+# weights grow until it is NaN, "not a number". Try 0.04, 0.4 and 1.5.
 PLAIN = {"epochs": 12, "lr": 0.4}
 
 
@@ -200,11 +209,11 @@ def initialise(sizes, rng, dtype=np.float32):
     """Return random weights {"W1": (m_0, m_1), "b1": (m_1,), ...} for layers of these sizes.
 
     Units that begin equal, as in part 1, have equal gradients and stay equal: three do the work of
-    one. So weights begin at random. A sum of n random numbers, positive and negative, is only about
-    sqrt(n) times as large as one of them, because most cancel. Behind a ReLU about half of the
-    inputs are 0, so only n / 2 count; the factor sqrt(1 / (n / 2)) undoes that. So numbers neither
-    fade nor explode on their way through many layers. The random numbers are normal, from `rng`;
-    biases begin at 0. He et al., ICCV 2015 (arXiv 1502.01852), section 2.2.
+    one. So weights begin at random. How large? The variance of a sum of n products is n times that
+    of one product; and ReLU, which sets half of the sums to 0, halves their mean square. A variance
+    of 2 / n for the weights undoes both. So numbers neither fade nor explode on their way through
+    many layers. The random numbers are normal, from `rng`; biases begin at 0. He et al., ICCV 2015
+    (arXiv 1502.01852), section 2.2.
     """
     params = {}
     for i in range(1, len(sizes)):
@@ -220,7 +229,7 @@ def forward(params, images, relu=rectified_linear_unit):
     The cache is [A_0, ..., A_(L-1)], what each layer of weights is given. Only learns_xor() passes
     another function for `relu`.
     """
-    layers = len(params) // 2
+    layers = len(params) // 2  # each has W and b
     cache, A = [], images
     for i in range(1, layers + 1):
         cache.append(A)
@@ -244,7 +253,7 @@ def softmax_cross_entropy(logits, labels):
     rows = np.arange(len(labels))
     log_p = log_softmax(logits)
     dlogits = np.exp(log_p)
-    dlogits[rows, labels] -= 1  # p - t: in each row the column of its label
+    dlogits[rows, labels] -= 1  # p - t: row n loses 1 in column labels[n]
     dlogits /= len(labels)
     return -float(log_p[rows, labels].mean()), dlogits
 
@@ -261,16 +270,16 @@ def backward(params, cache, dlogits, relu_derivative=rectified_linear_unit_deriv
     return grads
 
 
-# Is that right? The loss itself can tell: move one weight a little and see how the loss changes.
+# Is that right? A measurement tells: move one weight a little, and see how the loss changes.
 
 
 def numerical_gradient(loss, array, step=1e-5):
-    """Return the gradient of loss() with respect to an array, from central differences.
+    """Return the gradient of loss() with respect to an array, as measured.
 
-    loss() takes no argument: it looks at `array` itself, so each number is moved in place, and put
-    back.
-    (C(w + s) - C(w - s)) / 2s, with s the step, is wrong by s^2 C''' / 6 (Taylor's series), and by
-    the rounding of C divided by s: with 16 digits and s = 1e-5 both are near 1e-11.
+    Each slope is (C(w + s) - C(w - s)) / 2s, with s the step: a central difference. It is wrong by
+    s^2 C''' / 6 (Taylor's series), and by the rounding of C divided by s: with 16 digits and
+    s = 1e-5 both are near 1e-11. loss() takes no argument: it looks at `array` itself, so each
+    number is moved in place, and put back.
     """
     gradient = np.empty_like(array)
     for index in np.ndindex(array.shape):
@@ -293,7 +302,8 @@ def gradient_errors(sizes, seed=0, examples=5):
     """
     rng = np.random.default_rng(seed)
     params = initialise(sizes, rng, np.float64)
-    for i in range(1, len(sizes)):  # else a unit whose inputs are all 0 has z = 0, where ReLU bends
+    # Without a bias, a unit whose inputs are all 0 would have z = 0, where ReLU bends.
+    for i in range(1, len(sizes)):
         params[f"b{i}"] += rng.normal(0, 0.1, sizes[i])
     images, labels = rng.random((examples, sizes[0])), rng.integers(sizes[-1], size=examples)
 
@@ -330,14 +340,14 @@ def check_gradients():
 def learns_xor(sizes, seed, *, relu=True, equal=False):
     """Return whether a network learns XOR, "one or the other but not both", from all four points.
 
-    relu=False puts the identity in ReLU's place; equal=True lets all units begin alike.
+    relu=False puts the identity in ReLU's place; equal=True lets all hidden units begin alike.
     """
     points, labels = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
     bend = rectified_linear_unit if relu else output_layer_activation
     slope = rectified_linear_unit_derivative if relu else output_layer_activation_derivative
     params = initialise(sizes, np.random.default_rng(seed), float)
-    if equal:
-        params = {name: np.full_like(a, a.flat[0]) for name, a in params.items()}  # like the first
+    if equal:  # all have the weights of the first
+        params["W1"][:], params["W2"][:] = params["W1"][:, :1], params["W2"][:1]
     for _ in range(300):
         logits, cache = forward(params, points, bend)
         grads = backward(params, cache, softmax_cross_entropy(logits, labels)[1], slope)
@@ -349,11 +359,12 @@ def learns_xor(sizes, seed, *, relu=True, equal=False):
 def show_xor():
     """Print how many of ten random starts learn XOR, with and without what part 2 relies on.
 
-    The larger logit decides. Without hidden units the two are equal on a straight line, so that
-    each class has one side of it. But no line has (0, 1) and (1, 0) on one side, and (0, 0) and
-    (1, 1) on the other. Without ReLU more layers do not help: (x W1) W2 = x (W1 W2), and W1 W2 is
-    one matrix again. With ReLU two hidden units could do it: relu(x1 + x2) - 2 relu(x1 + x2 - 1)
-    is 0, 1, 1, 0 at the four points.
+    The larger logit decides. Without hidden units each logit is a sum w1 x1 + w2 x2 + b. The points
+    where both logits are equal form a straight line, and each class gets one side of it. But no
+    line has (0, 1) and (1, 0) on one side, and (0, 0) and (1, 1) on the other. Without ReLU more
+    layers do not help: (x W1) W2 = x (W1 W2), and W1 W2 is one matrix again. With ReLU two hidden
+    units could do it: relu(x1 + x2) - 2 relu(x1 + x2 - 1) is 0, 1, 1, 0 at the four points. Units
+    that begin equal stay equal (initialise() says why), and one unit is not enough.
     """
     print("why hidden units, ReLU and random starts? Ten networks each try to learn XOR:")
     for words, sizes, how in (
@@ -376,14 +387,16 @@ def train_plain(params, train_set, dev_set, run, lr=PLAIN["lr"], batch_size=BATC
     """Train `params`, in place, by stochastic gradient descent and nothing else.
 
     The sets are (images, labels). The network never learns from dev: dev shows how well it reads
-    new digits. `run` keeps the record of each epoch, and the weights that did best on dev. Read
-    `for epoch in run.epochs(...)` as `for epoch in 1, 2, 3, ...`; the two things in the brackets
-    only save and restore a stopped run. train_plain(params, train_set, dev_set, utils.Run(12,
-    seed=0, quiet=False)) trains by itself.
+    new digits, and the weights of the epoch that did best there are kept. The test set is not for
+    that: what was chosen by it would look better on it than on other digits. `run` keeps the
+    record. Read `for epoch in run.epochs(...)` as `for epoch in 1, 2, 3, ...`; the two things in
+    the brackets only save and restore a stopped run. train_plain(params, train_set, dev_set,
+    utils.Run(12, seed=0, quiet=False)) trains by itself.
     """
     images, labels = train_set  # (N, 784), (N,)
     for epoch in run.epochs(lambda: params, params.update):
-        # A new random order in every epoch: that is what "stochastic" means.
+        # A new random order in every epoch. So each batch is a random sample of the digits: that is
+        # what "stochastic" means.
         order = np.random.default_rng(run.seed_of(epoch)).permutation(len(images))
         total = np.zeros(2)  # of the losses, and of the digits read right
         for batch in run.progress(np.array_split(order, math.ceil(len(order) / batch_size))):
@@ -398,8 +411,8 @@ def train_plain(params, train_set, dev_set, run, lr=PLAIN["lr"], batch_size=BATC
 
 
 # --------------------------------------------------------- part 3: better, one idea at a time
-# The plain network learns its training digits by heart: it misreads none of them, and 1.4 % of dev.
-# This gap between digits that it has seen and digits that it has not is called overfitting. Watch
+# The plain network learns its training digits by heart: after 20 epochs it misreads none of them,
+# and 1.4 % of dev. That it reads what it has seen so much better is called overfitting. Watch
 # it in the lines that --plain prints: the train loss falls from epoch to epoch, the dev loss soon
 # does not. To get better, the network must learn more than these digits. Three ideas follow, each a
 # function and an option to leave it out: momentum, a falling rate, adversarial training. What each
@@ -407,7 +420,7 @@ def train_plain(params, train_set, dev_set, run, lr=PLAIN["lr"], batch_size=BATC
 # seed is where random numbers start); tests/benchmarks/bench_choices.py makes the table:
 #
 #     plain                        1.42 +- 0.02
-#     plain + momentum             1.43 +- 0.10    not told apart (at a tenth of the rate)
+#     plain + momentum             1.43 +- 0.10    not told apart (at a rate of 0.04)
 #     plain + schedule             1.43 +- 0.04    not told apart
 #     plain + adversarial          0.89 +- 0.06    fewer errors
 #     all three                    0.82 +- 0.03    fewer errors
@@ -417,8 +430,8 @@ def train_plain(params, train_set, dev_set, run, lr=PLAIN["lr"], batch_size=BATC
 # networks uses them.
 
 EPOCHS = 20  # these take a minute and a half
-# The rate at the beginning. It is lower than PLAIN's, because momentum (below) makes steps up to
-# 1 + 0.9 + 0.81 + ... = 10 times as long.
+# The rate at the beginning. Momentum (below) makes steps up to 1 + 0.9 + 0.81 + ... = 10 times as
+# long, so it is lower than PLAIN's. But it need not be ten times lower, since the schedule falls.
 LEARNING_RATE = 0.1
 
 
@@ -437,11 +450,10 @@ MOMENTUM = 0.9  # share of each step that goes into the next
 def momentum_step(params, velocity, grads, rate, momentum):
     """Move every weight, in place, as a ball rolls downhill: it keeps its velocity v.
 
-    v <- momentum v + dW, then W <- W - rate v: gradients that agree add up, those that do not
-    cancel (Polyak, 1964). Here W <- W - rate (dW + momentum v), Nesterov's form, which looks one
-    step ahead: the next velocity will be momentum v plus a gradient that nobody knows yet, so the
-    step is this gradient plus the part that is known. Sutskever et al., ICML 2013; in these
-    variables Bengio et al., 2012 (arXiv 1212.0901), section 3.5.
+    First v <- momentum v + dW. Gradients that agree add up in v, those that do not cancel. Polyak
+    (1964) then steps by v: W <- W - rate v. Here the step is W <- W - rate (dW + momentum v), which
+    is Nesterov's form: it goes a part of the next step in advance. Sutskever et al., ICML 2013; in
+    these variables Bengio et al., 2012 (arXiv 1212.0901), section 3.5.
     """
     for name in params:
         grad, v = grads[f"d{name}"], velocity[name]
@@ -453,7 +465,7 @@ def momentum_step(params, velocity, grads, rate, momentum):
 def image_gradient(params, cache, dlogits):
     """Return how the loss changes with every pixel, dA_0 (N, 784).
 
-    This is the loop of backward() without dW and db, and one layer further.
+    This is the loop of backward() without dW and db, and one layer further: down to the pixels.
     """
     dA = dlogits
     for i in range(len(params) // 2, 0, -1):
@@ -463,8 +475,8 @@ def image_gradient(params, cache, dlogits):
     return dA
 
 
-# Length of the step from a digit. The length of a digit itself, the root of the sum of its squared
-# pixels, is 9.2 on average.
+# Length of the step from a digit. An image is a vector of 784 numbers; its own length, the root of
+# the sum of its squared pixels, is 9.2 on average.
 ADVERSARIAL = 1.0
 # An untrained network cannot learn from hard digits, so the step grows during the first 30 % of the
 # run.
@@ -474,13 +486,14 @@ WARM_UP = 0.3
 def adversarial_step(params, cache, dlogits, length):
     """Return for each image the step (N, 784), of this length, that raises its loss the most.
 
-    An adversarial example is an image changed so little that nobody would misread it, in the
-    direction that misleads this network most. The fast gradient method finds it in one step: for a
-    small step the loss grows by the sum over all pixels of slope times change, and of all steps of
-    one length this sum is largest where the changes are in proportion to the slopes. A network that
-    learns from such images learns to read right near each digit, too. Goodfellow et al., ICLR 2015
-    (arXiv 1412.6572), section 5; with a Euclidean length, as here, Miyato et al., ICLR 2016
-    (arXiv 1507.00677).
+    An adversarial example is an image changed by so little that we hardly see it, in the direction
+    that misleads this network most. The fast gradient method finds it in one step. For a small step
+    the loss grows by the sum over all pixels of slope times change. This is the dot product of two
+    vectors: their lengths times the cosine of their angle. So of all steps of one length the best
+    has the direction of the slopes. A network that learns from such images learns to read right
+    near each digit, too. Pixels may leave the range from 0 to 1; that does no harm. Goodfellow et
+    al., ICLR 2015 (arXiv 1412.6572), section 5, changes every pixel by the same amount; a Euclidean
+    length, as here, is from Miyato et al., ICLR 2016 (arXiv 1507.00677).
     """
     gradient = image_gradient(params, cache, dlogits)
     lengths = np.linalg.norm(gradient, axis=1, keepdims=True) + 1e-20  # (N, 1); never 0 / 0
@@ -498,7 +511,7 @@ def train_better(
     schedule=half_cosine,
     adversarial=ADVERSARIAL,
 ):
-    """Train as train_plain() does, with the three ideas.
+    """Train as train_plain() does, with the three ideas: see rate, adversarial, momentum_step.
 
     momentum=0, schedule=None and adversarial=0 leave them out. With adversarial training the
     network learns from the moved images alone; loss and accuracy are counted on the images as they
@@ -538,7 +551,7 @@ def train_better(
 
 
 def probabilities_of(params, images):
-    """Return probabilities (1, N, 10) of images (N, ...); two digits will have a 2 for the 1."""
+    """Return probabilities (1, N, 10) of images (N, ...); the 1: one digit in each image."""
     return np.exp(log_softmax(forward(params, images.reshape(len(images), -1))[0]))[None]
 
 
