@@ -6,10 +6,11 @@
 
 Each image has 42 x 28 pixels: two digits of 28 x 28, the lower one 14 rows down, so that they share
 14 rows. Where both have ink, the brighter pixel stays. What you learn here: how one network answers
-two questions. Both need to know the same strokes, so they share all layers but the last; the shared
-part is the trunk. Each digit then has a last layer of its own, a head. At the end the run says what
-overlap costs: how many digits the same network misreads when a digit is alone in the image, and how
-many when there are two. (It learns from pairs only; a digit alone is new to it.)
+two questions. Both answers need to know the same strokes, so they share all layers but the last;
+the shared part is the trunk. Each digit then has a last layer of its own, a head. At the end the
+run says roughly what overlap costs: how many digits the same network misreads when a digit is alone
+in the image, and how many when there are two. (It learns from pairs only, so that a digit alone is
+new to it: the true cost may be larger.)
 
 To expect, of the 4,000 test pairs: both digits right in 97.4 %; with the smaller network 93 %.
 """
@@ -34,8 +35,8 @@ RECIPE = {  # what each ingredient is worth stands in tests/benchmarks/README.md
     "averaging": 0.998,  # of the weights, over about 500 steps (train_utils.moving_average)
     "label_smoothing": 0.05,  # share of each label (train_utils.losses_of)
 }
-# Each digit is moved before two are put together: half as far as in nnet_cnn.py. Moved further, an
-# upper digit could be taken for a lower one.
+# Each digit is moved before two are put together: half as far as in nnet_cnn.py, since its place
+# tells which of the two it is.
 AUGMENTATION = {"rotation": 5.0, "scale": 0.05, "shear": 0.05, "shift": 1.0}
 
 
@@ -60,8 +61,9 @@ class MLP(nn.Module):
     def forward(self, x):
         """Read both digits.
 
-        The loss is the mean of both heads' losses (train_utils.run_epoch). The slopes of both heads
-        reach the trunk, and are added there.
+        The loss is the mean of both heads' losses (train_utils.run_epoch). So the slopes of both
+        reach the trunk, and add up: in lesson 1's letters, for heads Z = A W + b,
+        dA = dZ_upper W_upper^T + dZ_lower W_lower^T, each dZ with the factor 1/2 of the mean.
         """
         features = self.trunk(x)  # (N, hidden[-1])
         return self.upper(features), self.lower(features)

@@ -1,9 +1,9 @@
 """The training loop that the PyTorch lessons share. Read it after lesson 2.
 
-Read it up to the line "the command line": the course's functions, which are the loop; and what can
-be added to it (augmentation, adversarial examples, a schedule, averaged weights). The rest is for
-looking up: the command line; checkpoints; the report; comparisons of settings. What is said of
-two digits, or of several heads, is for lesson 4.
+Read it up to the line "the command line". First come the course's functions, of which the loop is
+made; then what can be added to it: augmentation, adversarial examples, a schedule, averaged
+weights. The rest is for looking up: the command line; checkpoints; the report; comparisons of
+settings. What is said of two digits, or of several heads, is for lesson 4.
 Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head reads one digit.
 """
 
@@ -112,7 +112,8 @@ def losses_of(logits, y, label_smoothing=0.0):
 
     cross_entropy is softmax and -log p of the right class in one. With label smoothing a share of
     every label is spread evenly over the ten classes; with 0.05 the right one has 0.955, each other
-    one 0.005. So the network gains nothing by being ever surer of what it reads right already.
+    one 0.005. With plain labels the loss always falls a little more if the logits grow; with
+    smoothed ones it does not, so the network need not be ever surer of what it reads right already.
     Szegedy et al., CVPR 2016 (arXiv 1512.00567), section 7.
     """
     pairs = zip(logits, y, strict=True)
@@ -133,7 +134,7 @@ def run_epoch(
     """Go through all batches once: train if model.training, otherwise evaluate without gradients.
 
     This is the loop of nnet_fc.train_plainly(); new are the counting, and what stands behind an if.
-    Returns (loss, accuracy), averaged over examples; for a model with two heads, which trains on
+    An evaluation needs no optimizer: it may be None. Returns (loss, accuracy), averaged over examples; for a model with two heads, which trains on
     the mean of its losses, ((loss1, loss2), (accuracy1, accuracy2)). Losses are plain
     cross-entropies. In training `harder(x, y)`, if given, replaces the images by harder ones; loss
     and accuracy are then those of the harder images. Raises UserError if there is no batch.
@@ -157,7 +158,7 @@ def run_epoch(
                     scheduler.step()
                 if average:
                     average.update_parameters(model)
-            loss_sum = loss_sum + losses.detach() * len(x)  # the numbers, without their history
+            loss_sum = loss_sum + losses.detach() * len(x)  # the numbers, without their links
             right = right + (logits.argmax(2) == y).sum(1)  # (heads,)
             count += len(x)
     if count == 0:
@@ -251,7 +252,8 @@ def random_affine(x, *, rotation=10.0, scale=0.1, shear=0.1, shift=2.0):
     An affine map takes each place to a matrix times the place, plus a shift. Rotation is up to
     `rotation` degrees either way, the size changes by up to the share `scale`, lines lean by up to
     `shear`, the image moves by up to `shift` pixels. The label stays: the network learns that a
-    digit remains what it is, and never sees the same image twice.
+    digit remains what it is, and never sees the same image twice. What comes in from outside the
+    image is black.
     """
     n, _, height, width = x.shape
     dice = 2 * torch.rand(n, 6, device=x.device) - 1  # from -1 to 1
@@ -293,8 +295,9 @@ def adversarial_examples(model, x, y, length, precision="fp32"):
 def one_cycle(progress):
     """Schedule: the rate climbs to its highest over 0.3 of the run, then falls to zero.
 
-    Lesson 1 falls along a cosine from the beginning. Here a warm-up comes first: at random weights
-    the slopes are large and change quickly, so that long steps would miss. Smith and Topin,
+    Lesson 1 falls along a cosine from the beginning. Here a warm-up comes first, so that the
+    highest rate may be higher: at random weights the slopes change quickly from place to place, and
+    a long step leads to where they no longer hold. Smith and Topin,
     "Super-convergence", 2019 (arXiv 1708.07120), with straight lines.
     """
     return progress / WARM_UP if progress < WARM_UP else (1 - progress) / (1 - WARM_UP)
@@ -303,11 +306,12 @@ def one_cycle(progress):
 def moving_average(model, decay):
     """Return a model's exponential moving average; update_parameters(model) moves it.
 
-    After each step: average <- decay average + (1 - decay) weights. Steps jump from side to side of
-    the valley in which the loss is low; the mean of about the last 1 / (1 - decay) lies between.
-    Polyak and Juditsky, SIAM J. Control Optim. 30 (1992). Early in a run, when the weights still
-    move far, the average is of fewer steps: after n steps the decay is (1 + n) / (10 + n) at the
-    most.
+    After each step: average <- decay average + (1 - decay) weights. Weights of k steps ago then
+    count decay^k times as much as the last ones: it is about the mean of the last 1 / (1 - decay).
+    Steps jump from side to side of the valley in which the loss is low; the mean lies between. That
+    averages do better than the last weights: Polyak and Juditsky, SIAM J. Control Optim. 30 (1992).
+    Early in a run, when the weights still move far, the average is of fewer steps: after n steps
+    the decay is (1 + n) / (10 + n) at the most.
     """
 
     @torch.no_grad()
