@@ -134,10 +134,11 @@ def run_epoch(
     """Go through all batches once: train if model.training, otherwise evaluate without gradients.
 
     This is the loop of nnet_fc.train_plainly(); new are the counting, and what stands behind an if.
-    An evaluation needs no optimizer: it may be None. Returns (loss, accuracy), averaged over examples; for a model with two heads, which trains on
-    the mean of its losses, ((loss1, loss2), (accuracy1, accuracy2)). Losses are plain
-    cross-entropies. In training `harder(x, y)`, if given, replaces the images by harder ones; loss
-    and accuracy are then those of the harder images. Raises UserError if there is no batch.
+    An evaluation needs no optimizer: it may be None. Returns (loss, accuracy), averaged over
+    examples; for a model with two heads, which trains on the mean of its losses, ((loss1, loss2),
+    (accuracy1, accuracy2)). Losses are plain cross-entropies. In training `harder(x, y)`, if given,
+    replaces the images by harder ones; loss and accuracy are then those of the harder images.
+    Raises UserError if there is no batch.
     """
     device = next(model.parameters()).device
     loss_sum, right, count = 0, 0, 0
