@@ -259,7 +259,10 @@ def softmax_cross_entropy(logits, labels):
 
 
 def backward(params, cache, dlogits, relu_derivative=rectified_linear_unit_derivative):
-    """Return the gradients of the loss: {"dW1": like W1, "db1": like b1, ...}."""
+    """Return the gradients of the loss: {"dW1": like W1, "db1": like b1, ...}.
+
+    relu_derivative gets A: for another function than ReLU, write its slope in terms of its output.
+    """
     grads, dZ = {}, dlogits
     for i in range(len(params) // 2, 0, -1):
         grads[f"dW{i}"] = cache[i - 1].T @ dZ  # (m_(i-1), N) @ (N, m_i)

@@ -277,6 +277,8 @@ def sweep(args):
     names = args.sweep or list(DESIGNS)
     for name in set(names) - set(DESIGNS):
         raise utils.UserError(f"--sweep {name}: the designs are {', '.join(DESIGNS)}")
+    for name in names:
+        build_model(name, args.width)  # a mistake in a design shows at once
     data = train_utils.load_tensors(args)
 
     def train_one(name, seed):

@@ -17,6 +17,7 @@ digits at random and takes twice the time, 99.5 %.
 """
 
 import argparse
+import math
 from itertools import pairwise
 
 import train_utils
@@ -205,7 +206,7 @@ def main(argv=None):
     augment = train_utils.random_affine if args.augment else None
     batches = train_utils.ShuffledBatches(*data["train"], args.batch_size, augment=augment)
     weights = train_utils.count_weights(model)
-    train_utils.try_out(model, data["dev"][0][:1])  # says in words where layers do not fit
+    train_utils.check_model(model, data)  # says in words where layers do not fit
     with utils.start_run(args, data, weights, layers=repr(model)) as run:
         if not args.quiet:
             show_gradients("W")
@@ -244,8 +245,12 @@ def sweep(args):
 
     Returns the rows of the table.
     """
+    for name, change in CHANGES.items():  # a mistake in it shows at once
+        for key in set(change) - set(args.settings):
+            raise utils.UserError(f"CHANGES, {name}: there is no setting {key}")
+        model_of(argparse.Namespace(**vars(args) | change))
     guesses = ask_for_guesses() if args.guess else {}
-    data, means = train_utils.load_tensors(args), {}
+    data, right = train_utils.load_tensors(args), {name: [] for name in CHANGES}
 
     def train_one(name, seed):
         one = argparse.Namespace(**vars(args) | CHANGES.get(name, {}))
@@ -254,12 +259,13 @@ def sweep(args):
         torch.manual_seed(seed)
         model, run = model_of(one), utils.Run(one.epochs, seed)  # a record without a folder
         train_utils.fit(one, run, model, data, train_utils.random_affine)
-        misread = 1 - utils.chosen_row(run.history)["dev_accuracy"]
-        means[name] = means.get(name, 0) + misread / SWEEP_SEEDS
+        right.setdefault(name, []).append(utils.chosen_row(run.history)["dev_accuracy"])
         return model, run
 
     def helpful():
-        better = [name for name in CHANGES if means[name] < means["baseline"]]
+        whole = {name: sum(mine) for name, mine in right.items() if len(mine) == SWEEP_SEEDS}
+        least = whole.get("baseline", math.inf)
+        better = [name for name in CHANGES if whole.get(name, 0) > least]
         return {key: value for name in better for key, value in CHANGES[name].items()}
 
     def names():  # asked for the last name only when the others are done

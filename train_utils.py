@@ -10,6 +10,7 @@ Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head 
 import argparse
 import io
 import math
+import sys
 import warnings
 
 import utils
@@ -427,9 +428,22 @@ def try_out(model, x):
             hook.remove()
 
 
+def check_model(model, data):
+    """Raise UserError unless the model takes the images, and has a head of ten for each digit."""
+    x, y = data["dev"]
+    logits = try_out(model, x[:1])
+    heads = list(logits) if isinstance(logits, (tuple, list)) else [logits]
+    digits = 1 if y.ndim == 1 else len(y)
+    sizes = [tuple(head.shape) for head in heads]
+    if sizes != [(1, 10)] * digits:
+        found = " and ".join(f"(N, {', '.join(map(str, size[1:]))})" for size in sizes)
+        words = "(N, 10)" if digits == 1 else "(N, 10) for the upper and for the lower digit"
+        raise UserError(f"the network gives {found} for N images; the labels need {words}")
+
+
 def fit(args, run, model, data, augment=None, **more):
     """Train a model as the options say; `augment` is used if they ask for augmentation."""
-    try_out(model, data["dev"][0][:1])
+    check_model(model, data)
     augment, compose = augment if args.augment else None, data.get("compose")
     batches = ShuffledBatches(*data["train"], args.batch_size, augment=augment, compose=compose)
     train_model(batches, dev_batches(data), model, run=run, **recipe(args), **more)
@@ -558,12 +572,15 @@ def trained_reader(args, build, names=()):
     (N, H, W) -> probabilities (heads, N, 10). Raises UserError if the weights do not fit.
     """
     path = utils.find_model(args, "model.pt")
-    utils.recall_settings(args, names)
+    settings = utils.recall_settings(args, names)
     with utils.weights_file(path), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what it refuses anyway
         weights = torch.load(path, map_location="cpu", weights_only=True)
     with utils.blamed_on(path, f"does not fit the network that {args.script}.py builds"):
         model = build(args)
+        if settings.get("layers") not in (None, repr(model)):
+            words = "its layers are others than those in the code now; undo that, or train anew"
+            raise UserError(f"{path}: {words}")
         model.load_state_dict(weights)
         if not all(torch.isfinite(values).all() for values in model.state_dict().values()):
             raise ValueError("a weight is no number")
@@ -654,15 +671,20 @@ def draw_layers(path, image, layers, probabilities):
 def sweep(args, run, names, seeds, train_one, *, against_time=False):
     """Train every setting on every seed, compare them on dev, and write sweep.csv and sweep.png.
 
-    train_one(name, seed) returns the trained model and its record. Ctrl-C keeps the settings that
-    are finished. Returns the rows of the table. The test set is not touched.
+    train_one(name, seed) returns the trained model and its record. A network that fails costs a
+    line, and Ctrl-C keeps the settings that are finished. Returns the rows of the table. The test
+    set is not touched.
     """
     results, stopped = {}, None
     try:
         for name in names:
             mine = {}
             for seed in range(seeds):
-                model, record = train_one(name, seed)
+                try:
+                    model, record = train_one(name, seed)
+                except UserError as error:
+                    print(f"{name}, seed {seed}: {error}", file=sys.stderr)
+                    continue
                 mine[seed] = {
                     "misread": 100 * (1 - utils.chosen_row(record.history)["dev_accuracy"]),
                     "seconds": float(np.mean([row["seconds"] for row in record.history])),
@@ -670,11 +692,14 @@ def sweep(args, run, names, seeds, train_one, *, against_time=False):
                 }
                 if not args.quiet:
                     print(f"{name}, seed {seed}: {mine[seed]['misread']:.2f} % misread", flush=True)
-            results[name] = mine
+            if mine:
+                results[name] = mine
     except KeyboardInterrupt as stop:
         if len(results) < 2:
             raise type(stop)("stopped before there was anything to compare") from None
         stopped = type(stop)(f"stopped; sweep.csv has what was finished: {', '.join(results)}")
+    if not results:
+        raise UserError("no network came to its end: there is nothing to compare")
     errors = {
         name: {seed: one["misread"] for seed, one in mine.items()} for name, mine in results.items()
     }
@@ -683,7 +708,7 @@ def sweep(args, run, names, seeds, train_one, *, against_time=False):
         mine = results[row["setting"]].values()
         row |= {key: float(np.median([one[key] for one in mine])) for key in ("seconds", "weights")}
         row |= {key: round(value, 4) for key, value in row.items() if isinstance(value, float)}
-    utils.remove_pictures(run.folder)
+    (run.folder / "sweep.png").unlink(missing_ok=True)
     utils.write_table(run.folder / "sweep.csv", rows)
     if not args.quiet:
         print(utils.comparison_table(rows))

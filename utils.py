@@ -543,7 +543,7 @@ def argument_parser(file, description, **recipe):
     path = Path(file)
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(path.name, description=description, allow_abbrev=False, formatter_class=raw)
-    parser.set_defaults(script=path.stem)
+    parser.set_defaults(script=path.stem, code=code_of(path))
     setting, add, usual = parser.add_setting, parser.add_argument, "(default %(default)s)"
     whole, share = number(int, 1, 10**5), number(float, 0, 0.9999)
     setting("--epochs", type=whole, metavar="N", help=f"passes through the training digits {usual}")
@@ -573,6 +573,12 @@ def argument_parser(file, description, **recipe):
     return parser
 
 
+def code_of(path):
+    """Return a checksum of the files that decide how a lesson trains: its own and two beside it."""
+    files = [path, path.with_name("train_utils.py"), path.with_name("utils_multiMNIST.py")]
+    return checksum(*(np.fromfile(file, np.uint8) for file in files if file.is_file()))
+
+
 def find_model(args, name):
     """Return the path of the weights that --predict uses, or raise UserError."""
     path = args.model or args.output_dir / name
@@ -584,11 +590,12 @@ def find_model(args, name):
 def recall_settings(args, names, weights="model.pt"):
     """Take the options `names`, which shape the trained network, from its run's metrics.json.
 
-    Raises UserError if one of them was typed with another value, or if another script made it.
+    Returns all settings of that run, {} if there is no such file. Raises UserError if one of the
+    options was typed with another value, or if another script made the file.
     """
     path = find_model(args, weights).with_name("metrics.json")
     if not path.is_file():
-        return
+        return {}
     with blamed_on(path, "is damaged"):
         metrics = json.loads(path.read_text(encoding="utf-8"))
         if metrics["script"] != args.script:
@@ -600,6 +607,7 @@ def recall_settings(args, names, weights="model.pt"):
                 was = str(value)[:100]
                 raise UserError(f"--{name} {typed}: the trained network has {was}; leave it out")
             setattr(args, name, value)
+        return metrics["settings"]
 
 
 # ----------------------------------------------------------------------------- the record of a run
@@ -621,13 +629,13 @@ def start_run(args, data=None, weights=0, **facts):
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(f"another run is using {folder}; wait, or choose --output-dir") from None
+        raise UserError(f"another run is using {folder}; wait, or give this one a --name") from None
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}; see --output-dir") from None
     settings = {"script": args.script} | {name: getattr(args, name) for name in args.settings}
     if data:
         settings["data"] = data["checksum"]
-    run = Run(args.epochs, args.seed, folder, settings | facts, args.resume, args.quiet)
+    run = Run(args.epochs, args.seed, folder, settings | facts, args.resume, args.quiet, args.code)
     try:
         if data and not args.quiet:
             count, dev = len(data["train"][0]), len(data["dev"][0])
@@ -660,7 +668,10 @@ class Run:
     from them. Without a folder nothing is written.
     """
 
-    def __init__(self, epochs, seed=None, folder=None, settings=None, resume=False, quiet=True):
+    def __init__(
+        self, epochs, seed=None, folder=None, settings=None, resume=False, quiet=True, code=None
+    ):
+        self.code = code
         self.count, self.seed, self.folder, self.quiet = epochs, seed, folder, quiet
         # As JSON gives them back: a tuple becomes a list.
         self.settings = json.loads(json.dumps(settings))
@@ -694,13 +705,16 @@ class Run:
         seconds = time.perf_counter() - self.begun
         row = history_row(len(self.history) + 1, train, dev, lr, seconds)
         if not all(map(math.isfinite, row.values())):
-            raise UserError("the loss is no longer a number: the steps are too long; lower --lr")
+            words = "the loss is no longer a number: the steps are too long; lower --lr"
+            more = "in code that you changed, a log or a division may be to blame"
+            raise UserError(f"{words} (epoch {row['epoch']}; {more})")
         history = [*self.history, row]
         best = self.best
         if chosen_row(history) is row:
             best = {name: np.array(array) for name, array in weights.items()}
         if self.folder:
-            facts = json.dumps({"settings": self.settings, "history": history})
+            facts = {"settings": self.settings, "history": history, "code": self.code}
+            facts = json.dumps(facts)
             state = {f"state {name}": array for name, array in self.save().items()}
             state |= {f"best {name}": array for name, array in best.items()}
             write_arrays(self.folder / "checkpoint.npz", state | {"facts": np.array(facts)})
@@ -729,6 +743,11 @@ class Run:
                 {name.removeprefix(kind): a for name, a in arrays.items() if name.startswith(kind)}
                 for kind in ("state ", "best ")
             ]
+            if facts["code"] != self.code:
+                words = (
+                    "the code has changed since this run began, which may end in another way now"
+                )
+                print(f"look here: {words}", file=sys.stderr)
             restore(parts[0])
             self.history, self.best = facts["history"], parts[1]
             chosen_row(self.history)
@@ -779,7 +798,7 @@ def epoch_line(row, epochs):
 # ---------------------------------------------------------------------------- the report of a run
 
 PICTURES = {"learning_curves", "confusion_matrix", "mistakes", "weights", "filters", "activations"}
-PICTURES |= {"adversarial", "hardest_pairs", "sweep"}  # all that a run may draw, as NAME.png
+PICTURES |= {"adversarial", "hardest_pairs"}  # all that a run may draw, as NAME.png
 
 
 def write_report(run, args, labels, probabilities, *, dead_units=0.0, **facts):
@@ -791,6 +810,7 @@ def write_report(run, args, labels, probabilities, *, dead_units=0.0, **facts):
     seconds, chosen = sum(row["seconds"] for row in run.history), chosen_row(run.history)
     metrics = {
         "script": args.script,
+        "code": args.code,
         **test_figures(probabilities, labels),
         "dev_accuracy": row_values(chosen, "dev_accuracy"),
         "chosen_epoch": chosen["epoch"],
@@ -913,10 +933,15 @@ def run_seeds(main, args, argv):
             one = [word for word in one if word != "--resume"]
         results.append(main([*one, "--name", str(name)]))
     if not args.quiet:
-        for where in ("dev", "test"):
-            wrong = [misread(metrics, where) for metrics in results]
-            words = f"{np.mean(wrong):.2f} +- {spread(wrong):.2f} % misread of {where}"
-            print(f"{len(wrong)} seeds: {words}")
+        found = {
+            f"misread of {where}": [misread(metrics, where) for metrics in results]
+            for where in ("dev", "test")
+        }
+        if "test_accuracy_both" in results[0]:
+            words = "of the test pairs with a misread digit"
+            found[words] = [100 * (1 - metrics["test_accuracy_both"]) for metrics in results]
+        for words, wrong in found.items():
+            print(f"{len(wrong)} seeds: {mean_and_spread(wrong)} % {words}")
     return results
 
 
@@ -938,6 +963,12 @@ def write_table(path, rows):
 def spread(values):
     """Return the standard deviation of a sample, 0 of a single value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def mean_and_spread(values):
+    """Return e.g. "1.91 +- 0.05"; of a single value "1.91"."""
+    more = f" +- {spread(values):.2f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.2f}{more}"
 
 
 # ------------------------------------------------------------------------ comparisons of settings
@@ -975,8 +1006,9 @@ def compare_settings(errors):
             row["difference"] = float(
                 np.mean([mine[seed] - errors[first][seed] for seed in shared])
             )
-            row["verdict"] = "not told apart"
+            row["verdict"] = "one seed alone"
             if len(shared) > 1:
+                row["verdict"] = "not told apart"
                 row["interval"] = interval_of(table, len(others))
                 if abs(row["difference"]) > row["interval"]:
                     row["verdict"] = "fewer errors" if row["difference"] < 0 else "more errors"
@@ -1008,7 +1040,8 @@ def comparison_table(rows, **more):
         change = f"{row['difference']:+.2f}" if row["difference"] != "" else ""
         change += f" +- {row['interval']:.2f}" if row["interval"] != "" else ""
         cells = {"setting": row["setting"]}
-        cells["misread, % of dev"] = f"{row['misread']:.2f} +- {row['sd']:.2f}"
+        more_seeds = f" +- {row['sd']:.2f}" if row["seeds"] > 1 else ""
+        cells["misread, % of dev"] = f"{row['misread']:.2f}{more_seeds}"
         cells |= {"difference, 95 % interval": change, "verdict": row["verdict"]}
         table.append(cells | {name: texts[row["setting"]] for name, texts in more.items()})
     table = [list(table[0]), *(list(cells.values()) for cells in table)]
@@ -1021,22 +1054,27 @@ def comparison_table(rows, **more):
 
 
 def compare_runs(folder):
-    """Print all runs in a folder and below it, each beside the first of its script and data.
+    """Print all runs in a folder and below it; those of one script and data are one table.
 
-    Runs that differ in their seed alone are one row, compared as in a sweep, on the dev set.
+    Runs that differ in their seed alone are one row, compared as in a sweep, on the dev set: with
+    the row that has most seeds, of several the first.
     """
     tables = {}
     for path in sorted(folder.rglob("metrics.json"), key=lambda path: (len(path.parts), path)):
-        with blamed_on(path, "is damaged, or of an older version"):
-            metrics = json.loads(path.read_text(encoding="utf-8"))
-            settings = metrics["settings"].copy()
-            table = tables.setdefault((metrics["script"], settings["data"]), {})
-            seed = settings.pop("seed")
-            runs = table.setdefault(json.dumps(settings), {})
-            runs.setdefault(seed, metrics | {"folder": path.parent.relative_to(folder)})
+        try:
+            with blamed_on(path, "is damaged, or of an older version; it is left out"):
+                metrics = json.loads(path.read_text(encoding="utf-8"))
+                settings = metrics["settings"] | {"code": metrics["code"]}
+                table = tables.setdefault((metrics["script"], settings["data"]), {})
+                seed = settings.pop("seed")
+                runs = table.setdefault(json.dumps(settings), {})
+                runs.setdefault(seed, metrics | {"folder": path.parent.relative_to(folder)})
+        except UserError as error:
+            print(f"utils.py: {printable(str(error))}", file=sys.stderr)
     if not tables:
         raise UserError(f"there are no runs in {folder}; train a network first")
     for (script, _), table in tables.items():
+        table = dict(sorted(table.items(), key=lambda item: -len(item[1])))
         print(f"{script}.py\n{runs_table(table)}\n")
 
 
@@ -1047,21 +1085,17 @@ def runs_table(table):
         folders, settings = [metrics["folder"] for metrics in runs.values()], json.loads(text)
         name = folders[0] if len(folders) == 1 else folders[0].parent
         name = str(name if str(name) not in named else folders[0])
-        changed = [key for key in settings if settings[key] != first.get(key) and key != "layers"]
-        words = [f"{key} {settings[key]}" for key in changed]
-        words += ["other layers"] if settings.get("layers") != first.get("layers") else []
+        changed = [key for key in settings if settings[key] != first.get(key)]
+        words = [f"{key} {settings[key]}" for key in changed if key not in ("layers", "code")]
+        words += [f"other {key}" for key in ("layers", "code") if key in changed]
         named[name] = list(runs.values()), ", ".join(words)
 
     def column(value):
         return {name: value(runs) for name, (runs, _) in named.items()}
 
-    def of_test(runs):
-        errors = [misread(metrics, "test") for metrics in runs]
-        return f"{np.mean(errors):.2f} +- {spread(errors):.2f}"
-
     errors = column(lambda runs: {metrics["seed"]: misread(metrics, "dev") for metrics in runs})
     more = {
-        "% of test": column(of_test),
+        "% of test": column(lambda runs: mean_and_spread([misread(one, "test") for one in runs])),
         "weights": column(lambda runs: f"{runs[0]['parameters']:,}"),
         "seconds": column(lambda runs: f"{np.mean([one['seconds'] for one in runs]):.1f}"),
         "what differs": {name: words for name, (_, words) in named.items()},
@@ -1141,7 +1175,7 @@ def draw_learning_curves(path, history):
     epochs, chosen = [row["epoch"] for row in history], chosen_row(history)["epoch"]
 
     def draw(axes, figure):
-        from matplotlib.ticker import FuncFormatter
+        from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
 
         for axis, what in zip(axes.flat, ("accuracy", "loss"), strict=True):
             for key in (k for k in history[0] if what in k):
@@ -1159,6 +1193,8 @@ def draw_learning_curves(path, history):
             axis.grid(alpha=0.3, which="both")
         # Logarithmic, so that late epochs can be told apart; straight below 0.01 %, to show 0.
         axes[0, 0].set_yscale("symlog", linthresh=0.01, subs=range(2, 10))
+        labelled = SymmetricalLogLocator(base=10, linthresh=0.01, subs=(1, 2, 5))
+        axes[0, 0].yaxis.set_major_locator(labelled)
         axes[0, 0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         lowest = min(line.get_ydata().min() for line in axes[0, 0].lines[:-1])
         axes[0, 0].set_ylim(bottom=0 if lowest < 0.02 else lowest / 2)

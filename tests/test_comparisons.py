@@ -44,7 +44,8 @@ def test_several_settings_are_compared_by_hand():
     assert better["difference"] == pytest.approx(-1) and noisy["difference"] == 1
     assert better["interval"] == noisy["interval"] == pytest.approx(reach, rel=1e-3)
     assert (short["difference"], short["interval"]) == (0.5, "")
-    assert {row["verdict"] for row in (better, noisy, short)} == {"not told apart"}
+    assert {row["verdict"] for row in (better, noisy)} == {"not told apart"}
+    assert short["verdict"] == "one seed alone"
 
 
 def test_a_network_that_failed_does_not_hide_the_others():
@@ -60,7 +61,7 @@ def test_the_table_says_what_was_found():
     lines = [" ".join(line.split()) for line in lines]
     assert lines[1] == "baseline 3.00 +- 1.00"
     assert lines[2] == "better 2.00 +- 1.05 -1.00 +- 1.78 not told apart"
-    assert lines[4] == "short 3.50 +- 0.00 +0.50 not told apart"
+    assert lines[4] == "short 3.50 +0.50 one seed alone"
     assert lines[5] == "seeds: 3, paired; comparisons, which widen intervals: 3"
 
 
@@ -86,7 +87,8 @@ def test_seeds_make_a_folder_each_and_a_line_of_mean_and_spread(small_mnist, tmp
 def test_seeds_say_mean_and_spread(capsys):
     def main(argv):
         accuracy = {"3": 0.9, "4": 0.8}[argv[-3]]  # the last words are --seed S --name NAME
-        return {"dev_accuracy": accuracy, "test_accuracy": [accuracy, accuracy - 0.1]}
+        of_pairs = {"test_accuracy": [accuracy, accuracy - 0.1], "test_accuracy_both": accuracy / 2}
+        return {"dev_accuracy": accuracy} | of_pairs
 
     parser = utils.argument_parser("tiny.py", "", epochs=1, batch_size=1, lr=1.0, momentum=0.0)
     argv = ["--seed", "3", "--seeds", "2"]
@@ -94,6 +96,7 @@ def test_seeds_say_mean_and_spread(capsys):
     assert capsys.readouterr().out.splitlines() == [
         "2 seeds: 15.00 +- 7.07 % misread of dev",
         "2 seeds: 20.00 +- 7.07 % misread of test",
+        "2 seeds: 57.50 +- 3.54 % of the test pairs with a misread digit",
     ]
 
 
@@ -142,6 +145,32 @@ def test_all_runs_stand_in_a_table(small_mnist, tmp_path, capsys):
         for path in [tmp_path / "slow" / f"seed-{seed}" / "metrics.json"]
     }
     assert f"{sum(errors.values()) / 2:.2f} +- {utils.spread(list(errors.values())):.2f}" in slow
+
+
+def test_runs_of_other_code_are_rows_of_their_own(small_mnist, tmp_path, capsys, monkeypatch):
+    run(small_mnist, tmp_path, "--name", "a single one")  # not what the others are compared with
+    run(small_mnist, tmp_path, "--seeds", "2", "--name", "before")
+    monkeypatch.setattr(utils, "code_of", lambda path: 1)  # as if somebody had edited the lesson
+    run(small_mnist, tmp_path, "--seeds", "2", "--name", "edited")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "metrics.json").write_text("{")
+    utils.main([str(tmp_path)])
+    out, err = capsys.readouterr()
+    _, _, first, edited, *_ = [" ".join(line.split()) for line in out.splitlines()]
+    assert first.startswith(".") or first.startswith("before")
+    assert edited.startswith("edited ") and edited.endswith("other code")
+    assert "damaged" in err and err.count("\n") == 1
+
+
+def test_a_head_too_many_or_too_small_is_said_before_training():
+    pairs = {"dev": (torch.zeros(4, 1, 42, 28), torch.zeros(2, 4, dtype=torch.long))}
+    one = nn.Sequential(nn.Flatten(), nn.Linear(42 * 28, 10))
+    words = r"gives \(N, 10\) for N images; the labels need \(N, 10\) for the upper and for"
+    with pytest.raises(utils.UserError, match=words):
+        train_utils.check_model(one, pairs)
+    train_utils.check_model(one, {"dev": (pairs["dev"][0], torch.zeros(4, dtype=torch.long))})
+    with pytest.raises(utils.UserError, match=r"gives \(N, 5\)"):
+        train_utils.check_model(nn.Sequential(nn.Flatten(), nn.Linear(42 * 28, 5)), pairs)
 
 
 def test_a_folder_without_runs_says_so(tmp_path, as_program):

@@ -210,6 +210,27 @@ def test_a_sweep_tries_one_change_at_a_time_and_never_the_test_set(
     assert "all with fewer errors   4.00 +- 1.58" in capsys.readouterr().out
 
 
+def test_a_misspelled_change_is_said_before_anything_is_trained(
+    small_mnist, tmp_path, monkeypatch, as_program
+):
+    monkeypatch.setitem(nnet_fc.CHANGES, "dropout", {"drop_out": 0.2})
+    argv = options(small_mnist, tmp_path, "--sweep")
+    status, _, errors = as_program(nnet_fc.main, "nnet_fc.py", *argv)
+    assert (status, errors) == (
+        2,
+        "nnet_fc.py: error: CHANGES, dropout: there is no setting drop_out\n",
+    )
+
+
+def test_a_trained_network_is_not_read_with_other_layers(small_mnist, tmp_path, as_program):
+    argv = options(small_mnist, tmp_path, "--hidden", 9, "--epochs", 1)
+    as_program(nnet_fc.main, "nnet_fc.py", *argv)
+    path = tmp_path / "metrics.json"  # as if the layers had been edited since
+    path.write_text(path.read_text(encoding="utf-8").replace("ReLU()", "Tanh()"), encoding="utf-8")
+    status, _, errors = as_program(nnet_fc.main, "nnet_fc.py", *argv, "--predict", "a.png")
+    assert status == 2 and "its layers are others than those in the code now" in errors
+
+
 def test_guesses_are_asked_before_and_scored_after(small_mnist, tmp_path, monkeypatch, as_program):
     record_errors(monkeypatch, misread)
     answers, asked = iter(["fewer", "x", "", "n", "F", "f"]), []

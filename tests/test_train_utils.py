@@ -215,6 +215,25 @@ def test_a_sweep_writes_the_comparison(tmp_path):
     assert visible_files(tmp_path) == {"sweep.csv"}
 
 
+def test_a_network_that_fails_costs_a_line_and_not_the_sweep(tmp_path, capsys):
+    def train_one(name, seed):
+        if name == "broken" or (name, seed) == ("noisy", 1):
+            raise UserError("the loss is no longer a number")
+        return pretend(name, seed)
+
+    (tmp_path / "filters.png").write_bytes(b"of the last run")
+    rows = a_sweep(tmp_path, ["baseline", "broken", "noisy", "better"], train_one)
+    assert [(row["setting"], row["seeds"]) for row in rows] == [
+        ("baseline", 3),
+        ("noisy", 2),
+        ("better", 3),
+    ]
+    assert "noisy, seed 1: the loss is no longer a number" in capsys.readouterr().err
+    assert visible_files(tmp_path) == {"sweep.csv", "filters.png"}
+    with pytest.raises(UserError, match="nothing to compare"):
+        a_sweep(tmp_path, ["broken"], train_one)
+
+
 def test_ctrl_c_keeps_the_settings_that_are_finished(tmp_path):
     def stopped_in(place):
         def train_one(name, seed):

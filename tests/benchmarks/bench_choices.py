@@ -129,8 +129,7 @@ def misread_pairs(lesson, metrics, path, data):
 
 def code_of(lesson):
     """Return a checksum of the files that decide how a lesson trains."""
-    files = (f"{name}.py" for name in (lesson, "train_utils", "utils_multiMNIST"))
-    return utils.checksum(*(np.frombuffer((ROOT / name).read_bytes(), np.uint8) for name in files))
+    return utils.code_of(ROOT / f"{lesson}.py")
 
 
 def key_of(row):
