@@ -138,6 +138,7 @@ def test_windows_files_in_the_folders_of_the_course(tmp_path, worker):
     assert all(r.message.startswith("mnist/part2-twodigit/train_utils.py: ") for r in lost)
 
 
+@pytest.mark.slow
 def test_what_is_lent_and_what_is_remarked(tmp_path, worker):
     """A script alone gets data and utilities from the project, as it does for a broken utils.py."""
     write(tmp_path / "full", [("F.relu(self.hidden(xf))", "self.hidden(xf)")], module="mlp")

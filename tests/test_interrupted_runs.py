@@ -267,7 +267,7 @@ def test_a_folder_in_use_is_left_alone(script, more, small_mnist, tmp_path, as_p
     name = f"{script.__name__}.py"
     argv = ["--data-dir", small_mnist, "--output-dir", tmp_path, "--epochs", 1, "--quiet", *more]
     first = {"output_dir": tmp_path, "script": "first", "epochs": 1, "seed": 0, "settings": []}
-    first |= {"resume": False, "quiet": True, "show": False}
+    first |= {"code": 0, "resume": False, "quiet": True, "show": False}
     with utils.start_run(types.SimpleNamespace(**first)):
         status, _, errors = as_program(script.main, name, *argv)
     assert (status, errors.count("\n")) == (2, 1)

@@ -223,7 +223,7 @@ def test_a_misspelled_change_is_said_before_anything_is_trained(
 
 
 def test_a_trained_network_is_not_read_with_other_layers(small_mnist, tmp_path, as_program):
-    argv = options(small_mnist, tmp_path, "--hidden", 9, "--epochs", 1)
+    argv = options(small_mnist, tmp_path, "--hidden", 9, "--epochs", 1, "--no-plots")
     as_program(nnet_fc.main, "nnet_fc.py", *argv)
     path = tmp_path / "metrics.json"  # as if the layers had been edited since
     path.write_text(path.read_text(encoding="utf-8").replace("ReLU()", "Tanh()"), encoding="utf-8")
