@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_cost.py            five minutes on 2 cores
 
 Each row is a run of one epoch, a program of its own. 240,000 digits, as many as EMNIST has, are
-MNIST's, four times over. The peak of memory is that of the whole program, as the system counts it;
+MNIST's, four times over. The peak of memory is that of the whole program, as the system counts it:
 it includes what Python and PyTorch take, whatever the data. Runs on Linux and macOS. Writes
 bench_cost.md to --output-dir.
 """
@@ -24,6 +24,13 @@ from tests.conftest import all_of_mnist, write_idx  # noqa: E402
 
 import numpy as np  # noqa: E402
 
+# Runs a command and prints the peak of its memory. A small program of its own, since the system
+# counts what starts a command as part of it.
+WATCH = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 # (training digits, width, threads): the lesson as it comes, then one of the three changed.
 RUNS = [
     (60_000, 1, 2),
@@ -49,14 +56,15 @@ def run_once(digits, width, threads):
     """Train for one epoch; return the row of the table."""
     with tempfile.TemporaryDirectory() as folder:
         write_data(folder, digits)
-        command = [sys.executable, ROOT / "nnet_cnn.py", "--epochs", "1", "--width", str(width)]
+        command = [sys.executable, "-c", WATCH, sys.executable, ROOT / "nnet_cnn.py"]
+        command += ["--epochs", "1", "--width", str(width)]
         command += ["--data-dir", folder, "--output-dir", folder, "--quiet", "--no-plots"]
-        child = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": str(threads)})
-        _, status, usage = os.wait4(child.pid, 0)
-        if status:
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+        if done.returncode:
             raise SystemExit(f"{digits} digits, width {width}, {threads} threads: the run failed")
         metrics = json.loads((Path(folder) / "metrics.json").read_text(encoding="utf-8"))
-    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)  # bytes there, else kB
+    peak = int(done.stdout) * (1 if sys.platform == "darwin" else 1024)  # bytes there, else kB
     return {
         "training digits": f"{digits:,}",
         "width": width,
