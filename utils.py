@@ -583,7 +583,10 @@ def find_model(args, name):
     """Return the path of the weights that --predict uses, or raise UserError."""
     path = args.model or args.output_dir / name
     if not path.is_file():
-        raise UserError(f"there is no {path}; train a network first: python {args.script}.py")
+        words = f"train a network first: python {args.script}.py"
+        for one in sorted(path.parent.glob(f"seed-*/{name}"))[:1]:
+            words = f"there are several networks, of --seeds; choose one, as --model {shown(one)}"
+        raise UserError(f"there is no {path}; {words}")
     return path
 
 

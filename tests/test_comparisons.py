@@ -100,6 +100,13 @@ def test_seeds_say_mean_and_spread(capsys):
     ]
 
 
+def test_reading_with_one_of_several_networks(small_mnist, tmp_path, as_program):
+    run(small_mnist, tmp_path, "--seeds", "2", "--name", "mine")
+    argv = ["--output-dir", tmp_path, "--name", "mine", "--predict", "a.png"]
+    status, _, errors = as_program(neural_nets.main, "neural_nets.py", *argv)
+    assert status == 2 and f"as --model {tmp_path}/mine/seed-0/model.npz" in errors
+
+
 def test_seeds_resume_what_was_begun_and_begin_the_rest(small_mnist, tmp_path):
     whole = run(small_mnist, tmp_path / "whole", "--seeds", "2")
     first = run(small_mnist, tmp_path, "--name", "seed-0")
