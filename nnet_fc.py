@@ -264,8 +264,8 @@ def sweep(args):
 
     def helpful():
         whole = {name: sum(mine) for name, mine in right.items() if len(mine) == SWEEP_SEEDS}
-        least = whole.get("baseline", math.inf)
-        better = [name for name in CHANGES if whole.get(name, 0) > least]
+        baseline = whole.get("baseline", math.inf)
+        better = [name for name in CHANGES if whole.get(name, 0) > baseline]
         return {key: value for name in better for key, value in CHANGES[name].items()}
 
     def names():  # asked for the last name only when the others are done

@@ -674,8 +674,13 @@ class Run:
     def __init__(
         self, epochs, seed=None, folder=None, settings=None, resume=False, quiet=True, code=None
     ):
-        self.code = code
-        self.count, self.seed, self.folder, self.quiet = epochs, seed, folder, quiet
+        self.count, self.seed, self.folder, self.quiet, self.code = (
+            epochs,
+            seed,
+            folder,
+            quiet,
+            code,
+        )
         # As JSON gives them back: a tuple becomes a list.
         self.settings = json.loads(json.dumps(settings))
         self.resume, self.history, self.best, self.pictures = resume, [], None, []
@@ -746,11 +751,8 @@ class Run:
                 {name.removeprefix(kind): a for name, a in arrays.items() if name.startswith(kind)}
                 for kind in ("state ", "best ")
             ]
-            if facts["code"] != self.code:
-                words = (
-                    "the code has changed since this run began, which may end in another way now"
-                )
-                print(f"look here: {words}", file=sys.stderr)
+            if facts.get("code", self.code) != self.code:  # older checkpoints do not say
+                print("look here: the code has changed since this run began", file=sys.stderr)
             restore(parts[0])
             self.history, self.best = facts["history"], parts[1]
             chosen_row(self.history)
@@ -1065,9 +1067,9 @@ def compare_runs(folder):
     tables = {}
     for path in sorted(folder.rglob("metrics.json"), key=lambda path: (len(path.parts), path)):
         try:
-            with blamed_on(path, "is damaged, or of an older version; it is left out"):
+            with blamed_on(path, "is damaged; it is left out"):
                 metrics = json.loads(path.read_text(encoding="utf-8"))
-                settings = metrics["settings"] | {"code": metrics["code"]}
+                settings = metrics["settings"] | {"code": metrics.get("code")}
                 table = tables.setdefault((metrics["script"], settings["data"]), {})
                 seed = settings.pop("seed")
                 runs = table.setdefault(json.dumps(settings), {})

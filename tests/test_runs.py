@@ -189,6 +189,17 @@ def test_what_does_not_change_a_run_does_not_keep_it_from_being_resumed(half_don
     assert len(run.history) == 5 and run.folder == tmp_path / "moved" / "runs" / "tiny"
 
 
+def test_a_run_of_other_code_is_resumed_with_a_word_and_an_older_one_without(half_done, capsys):
+    path = half_done / "runs" / "tiny" / "checkpoint.npz"
+    arrays = utils.read_arrays(path)
+    for known in (True, False):
+        facts = json.loads(arrays["facts"].item())
+        facts = facts | {"code": 1} if known else {k: v for k, v in facts.items() if k != "code"}
+        utils.write_arrays(path, arrays | {"facts": np.array(json.dumps(facts))})
+        assert len(Lesson(half_done)("--resume", "--no-plots", "--quiet").history) == 5
+        assert ("the code has changed" in capsys.readouterr().err) == known
+
+
 def test_a_copy_of_the_data_resumes_and_other_data_do_not(tmp_path):
     data, copy = write_mnist(tmp_path / "data", 30, 10), tmp_path / "copy"
     stopped(Lesson(tmp_path, data), 3, "--data-dir", data)
