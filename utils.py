@@ -1226,7 +1226,9 @@ def draw_confusion(path, labels, readings):
                 look["color"] = "white" if shade[i, j] > 0.7 * darkest else "black"
                 axis.text(j, i, counts[i, j], ha="center", va="center", **look)
             axis.set(xticks=range(10), yticks=range(10), ylabel="digit in the picture", title=name)
-            axis.set_xlabel("digit that was read; the darker, the larger the share of its row")
+            axis.set_xlabel(
+                "digit that was read; mistakes darker, the larger their share of the row"
+            )
 
     save_figure(path, (5.4 * len(labels), 5.8), draw, ncols=len(labels))
 
