@@ -19,8 +19,9 @@ from torch import nn
 RECIPE = {  # what each ingredient is worth stands in tests/benchmarks/README.md
     "epochs": 28,  # these take about four minutes on 2 cores
     "batch_size": 128,
-    "lr": 0.2,  # the highest of the schedule (train_utils.one_cycle)
+    "lr": 0.2,  # the highest of the schedule
     "momentum": 0.9,
+    "schedule": "one-cycle",
     "augment": True,
     "averaging": 0.998,  # of the weights, over about 500 steps (train_utils.moving_average)
     "label_smoothing": 0.05,  # share of each label (train_utils.losses_of)
@@ -52,7 +53,7 @@ class CNN(nn.Module):
             *stage(16, 32),  # (N, 32, 21, 14)
             *stage(32, 32, pool=True),  # (N, 32, 10, 7): the odd row goes
             *stage(32, 64),  # (N, 64, 10, 7)
-            *stage(64, 64, pool=True),  # (N, 64, 5, 3)
+            *stage(64, 64, pool=True),  # (N, 64, 5, 3): the odd column goes
             train_utils.Flatten(),  # (N, 960)
         )
         self.upper = nn.Linear(64 * 5 * 3, num_classes)

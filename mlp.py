@@ -5,12 +5,14 @@
     python mlp.py --predict plate.png  reads two digits of yours, one close above the other
 
 Each image has 42 x 28 pixels: two digits of 28 x 28, the lower one 14 rows down, so that they share
-14 rows. Where both have ink, the brighter pixel stays. What you learn here: how one network answers
-two questions. Both answers need to know the same strokes, so they share all layers but the last;
-the shared part is the trunk. Each digit then has a last layer of its own, a head. At the end the
-run says roughly what overlap costs: how many digits the same network misreads when a digit is alone
-in the image, and how many when there are two. (It learns from pairs only, so that a digit alone is
-new to it: the true cost may be larger.)
+14 rows. Ink is 1 and paper 0; where both have ink, the larger number stays (compose() in
+utils_multiMNIST.py, four lines). What you learn here: how one network answers two questions. Both
+answers need to know the same strokes, so they share all layers but the last; the shared part is the
+trunk. Each digit then has a last layer of its own, a head. (MLP, multilayer perceptron, is another
+name for a fully connected network.)
+
+At the end the run says what overlap costs: how many digits the same network misreads when a digit
+is alone in the image, and how many when there are two.
 
 To expect, of the 4,000 test pairs: both digits right in 97.2 +- 0.1 % (mean and standard deviation
 of three seeds); with the smaller network in 93 %.
@@ -30,8 +32,9 @@ HIDDEN = [1536, 768]
 RECIPE = {  # what each ingredient is worth stands in tests/benchmarks/README.md
     "epochs": 40,  # these take two to three minutes on 2 cores
     "batch_size": 256,  # larger batches than elsewhere: less time per digit
-    "lr": 0.4,  # the highest of the schedule (train_utils.one_cycle)
+    "lr": 0.4,  # the highest of the schedule
     "momentum": 0.9,
+    "schedule": "one-cycle",
     "augment": True,
     "averaging": 0.998,  # of the weights, over about 500 steps (train_utils.moving_average)
     "label_smoothing": 0.05,  # share of each label (train_utils.losses_of)

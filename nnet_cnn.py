@@ -4,6 +4,7 @@
     python nnet_cnn.py --design quick --epochs 1     an answer in seconds
     python nnet_cnn.py --check-convolution       convolution by loops beside nn.Conv2d, in numbers
     python nnet_cnn.py --sweep [NAME ...]        all designs below, or those named, side by side
+    python nnet_cnn.py --all-digits              a last run, which learns from the dev digits too
     python nnet_cnn.py --predict seven.png       reads your handwriting; --draw: with the mouse
 
 What you learn here: what a convolution computes, why it suits images, and how layers are put
@@ -27,8 +28,8 @@ from torch import nn
 # A fully connected unit has a weight for each of the 784 pixels. If a digit moves by one pixel, it
 # meets other weights, which may know nothing of it. A convolution has a few weights, its filter,
 # which look at a small window and slide over the image: what is learned in one place serves in all
-# places. Our network has 75,450 weights, that of lesson 2 1,865,738. One number comes out for each
-# place of the window, and these numbers form an image again.
+# places. So our network makes do with 75,450 weights; lesson 2's has 1,865,738. One number comes
+# out for each place of the window, and these numbers form an image again.
 #
 #     image (5, 5)      filter (3, 3)      output (3, 3)
 #     0 0 1 0 0                            the window in the upper left corner gives
@@ -49,16 +50,18 @@ from torch import nn
 #
 #     out[k, i, j] = b[k] + sum over c, m, n of F[k, c, m, n] x[c, i + m, j + n]
 #
-# where m goes from 0 to h - 1 and n from 0 to w - 1, over the rows and columns of the window.
-# Mathematicians call this cross-correlation; their convolution turns the filter by 180 degrees.
+# where m goes from 0 to h - 1 and n from 0 to w - 1, over the rows and columns of the window. The
+# loops of convolve() below are this formula. Mathematicians call it cross-correlation; their
+# convolution turns the filter by 180 degrees.
 #
 # How is a filter learned? Each of its weights is used at every place, so its slope is the sum over
 # all places. A pixel lies in several windows, so its slope is the sum over these windows; it goes
-# back to the layer before. Autograd does both:
+# back to the layer before. The pixel in row p is row m of the window that begins in row i = p - m.
+# Autograd does both:
 #
 #     dF[k, c, m, n] = sum over i, j of dout[k, i, j] x[c, i + m, j + n]
-#     dx[c, p, q]    = sum over k, m, n of dout[k, p - m, q - n] F[k, c, m, n], where dout has
-#                      such a place
+#     dx[c, p, q]    = sum over k, m, n of dout[k, p - m, q - n] F[k, c, m, n], of the windows that
+#                      lie inside the image
 
 
 def convolve(x, filters, biases):
@@ -103,18 +106,24 @@ def check_convolution():
 # less. It leaves a quarter of the pixels; twice the channels then let late layers tell more shapes
 # apart.
 #
-# Receptive field: how much of the digit one output number depends on. A 3 x 3 convolution adds 2
-# pixels to it. Behind a pooling neighbours are 2 pixels of the digit apart, so it adds 4; behind
-# two, 8. In our network: convolution 3, pooling 4, convolutions 8 and 12, pooling 14, convolutions
-# 22 and 30, pooling 34 pixels, more than the digit has. Early layers see edges, late ones digits.
+# Receptive field: how many pixels of the digit, in one direction, a number depends on. A window of
+# 3 adds 2 to it, one of 2 adds 1, each times the distance of neighbours, in pixels of the digit.
+# This distance is 1 at first, and every pooling doubles it. In our network:
+#
+#     layer                 conv  pool  conv  conv  pool  conv  conv  pool
+#     distance              1     1     2     2     2     4     4     4
+#     adds                  2     1     4     4     2     8     8     4
+#     receptive field       3     4     8     12    14    22    30    34, more than the digit's 28
+#
+# Early layers see edges, late ones the whole digit.
 
 
 def stage(c_in, c_out, *, kernel=3, stride=1, pool=False, batch_norm=True):
-    """Return a stage's layers: (N, c_in, H, W) -> (N, c_out, H, W), halved by pool or stride 2.
+    """Return the layers that always go together: (N, c_in, H, W) -> (N, c_out, H, W).
 
-    Batch normalisation is as in nnet_fc.py, but takes the mean of a channel over all images of the
-    batch and all pixels; what it adds serves as the bias. Pooling stands before it, because then
-    only a quarter of the pixels must be normalised; the mean is that of the pooled pixels.
+    H and W are halved by pool or by stride 2. Batch normalisation is as in nnet_fc.py, but takes
+    the mean of a channel over all images of the batch and all pixels; what it adds serves as the
+    bias. Pooling stands before it, because then only a quarter of the pixels must be normalised.
     """
     padding = kernel // 2
     layers = [nn.Conv2d(c_in, c_out, kernel, stride, padding, bias=not batch_norm)]
@@ -126,17 +135,18 @@ def stage(c_in, c_out, *, kernel=3, stride=1, pool=False, batch_norm=True):
 
 
 # Designs: the layers up to the last one. A design that you add to the dictionary below is a row of
-# --sweep. The sweep found this after three epochs without adversarial examples, in percent misread
-# of dev (mean and standard deviation of three seeds; no-batch-norm at the lower rate of NEEDS):
+# --sweep. The sweep found this after three epochs without adversarial examples, in per cent misread
+# of dev, mean and standard deviation of three seeds. An interval as in lesson 2 is +- 0.12 here.
 #
-#     ours              75,450 weights   0.39 +- 0.10
-#     quick             29,434           0.63 +- 0.06   more errors, in half the time
-#     no-batch-norm     75,242           0.94 +- 0.06   more errors
-#     5x5              198,586           0.48 +- 0.04   not told apart
-#     strides           79,930           0.53 +- 0.03   more errors
-#     wide             289,130           0.37 +- 0.01   not told apart, in three times the time
-#     lenet-5           61,706           0.88 +- 0.04   more errors, in a third of the time
-#     pytorch-example 1,199,882          0.86 +- 0.05   more errors, in four times the time
+#                       weights   misread, %     more than ours          time
+#     ours               75,450   0.39 +- 0.10                           1
+#     quick              29,434   0.63 +- 0.06   0.24: more errors       half
+#     5x5               198,586   0.48 +- 0.04   0.09: not told apart    twice
+#     strides            79,930   0.53 +- 0.03   0.13: more errors       1.4 times
+#     wide              289,130   0.37 +- 0.01   -0.02: not told apart   3 times
+#     lenet-5            61,706   0.88 +- 0.04   0.49: more errors       a third
+#     pytorch-example 1,199,882   0.86 +- 0.05   0.46: more errors       4 times
+#     no-batch-norm      75,242   0.94 +- 0.06   in a sweep of its own, at a lower rate: more errors
 
 
 def ours(width=1.0, **options):
@@ -163,7 +173,7 @@ def quick(width=1.0):
 
 
 def strided(width=1.0):
-    """Ours with strides in the place of pooling."""
+    """Ours with strides in place of pooling."""
     few, more, most = round(16 * width), round(32 * width), round(64 * width)
     return [
         *stage(1, few, stride=2),  # (N, 16, 14, 14)
@@ -177,7 +187,7 @@ def strided(width=1.0):
 def lenet5(width=1.0):
     """LeNet-5 of LeCun et al., Proceedings of the IEEE 86(11), 1998, as it is built today.
 
-    The original has weights in its pooling, and not every channel there sees every other.
+    In the original the pooling has weights, and a filter of the second layer sees some channels.
     """
     few, more = round(6 * width), round(16 * width)
     return [
@@ -204,8 +214,9 @@ def pytorch_example(width=1.0):
         nn.Conv2d(few, more, 3),  # (N, 64, 24, 24)
         nn.ReLU(),
         nn.MaxPool2d(2),  # (N, 64, 12, 12)
-        # While it learns, a random quarter is set to 0, so that none is relied on; the others are
-        # divided by 0.75, so that the sum stays as large.
+        # Dropout: while the network learns, a random quarter of the numbers is set to 0, another
+        # one in every step, so that it cannot rely on single ones. The rest is divided by 0.75, so
+        # that the sum stays as large.
         nn.Dropout(0.25),
         train_utils.Flatten(),  # (N, 9216)
         nn.Linear(more * 12 * 12, 128),
@@ -242,15 +253,16 @@ def build_model(design="ours", width=1.0):
 RECIPE = {  # what each ingredient is worth stands in tests/benchmarks/README.md
     "epochs": 30,  # these take four to five minutes on 2 cores
     "batch_size": 128,
-    "lr": 0.2,  # the highest of the schedule (train_utils.one_cycle)
+    "lr": 0.2,  # the highest of the schedule
     "momentum": 0.9,
+    "schedule": "one-cycle",
     "augment": True,  # each digit is moved at random, anew in every epoch
     "averaging": 0.998,  # of the weights, over about 500 steps (train_utils.moving_average)
     "label_smoothing": 0.05,  # share of each label (train_utils.losses_of)
     "adversarial": 0.5,  # length of the step (train_utils.adversarial_examples); a digit's: 9.2
 }
-NEEDS = {  # what a design wants otherwise
-    "quick": {"adversarial": 0.0},  # in one epoch a network cannot learn from hard digits
+NEEDS = {  # other settings that a design needs
+    "quick": {"adversarial": 0.0},  # meant for one epoch: too short to learn from harder digits
     "no-batch-norm": {"lr": 0.05},  # with 0.2 two of three networks learned nothing
 }
 ADVERSARIAL_SHARE = 0.25  # of each batch; each one costs a second forward and backward
@@ -304,6 +316,8 @@ def main(argv=None):
     parser.add_setting("--design", choices=DESIGNS, default="ours", help=words)
     words = "as many channels in every convolution (default 1)"
     parser.add_setting("--width", type=width, default=1.0, metavar="TIMES", help=words)
+    words = "learn from the dev digits as well: for a last run, when everything is chosen"
+    parser.add_setting("--all-digits", action="store_true", help=words)
     add("--check-convolution", action="store_true", help="four loops against nn.Conv2d, and stop")
     words = f"compare all designs, or those named, on dev: --epochs {SWEEP_EPOCHS} --adversarial 0"
     add("--sweep", nargs="*", metavar="NAME", help=words)
@@ -316,6 +330,8 @@ def main(argv=None):
     if args.check_convolution:
         return check_convolution()
     if args.sweep is not None:
+        if args.all_digits:
+            parser.error("--sweep compares on the dev digits: leave out --all-digits")
         return sweep(args)
     if args.predict or args.draw:
         reader = train_utils.trained_reader(args, model_of, ["design", "width"])

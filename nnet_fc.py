@@ -80,13 +80,13 @@ def show_gradients(names):
 # nn.Sequential is a module made of modules: it calls one after the other. model(x) is its output,
 # model.parameters() are all weights.
 
-ACTIVATIONS = {  # what may stand in ReLU's place
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
+ACTIVATIONS = {  # what may stand in ReLU's place; for a sum z it gives
+    "relu": nn.ReLU,  # z if z > 0, else 0
+    "leaky_relu": nn.LeakyReLU,  # z if z > 0, else 0.01 z
+    "elu": nn.ELU,  # z if z > 0, else exp(z) - 1
+    "gelu": nn.GELU,  # z times the chance that a normal random number is below z
+    "tanh": nn.Tanh,  # (exp(z) - exp(-z)) / (exp(z) + exp(-z)), from -1 to 1
+    "sigmoid": nn.Sigmoid,  # 1 / (1 + exp(-z)), from 0 to 1
 }
 
 
@@ -95,14 +95,16 @@ def build_model(hidden, activation="relu", batch_norm=True):
 
     `hidden` are the widths of the hidden layers. Batch normalisation stands between a layer and its
     ReLU. For each unit it replaces the sum z by g (z - mean) / sd + s, with the mean and the
-    standard deviation of this unit's sums over the batch; g and s are learned. So the next layer
-    gets numbers of a steady size, however the layers before it change while they learn. When the
-    network reads (eval), averages over past batches stand in for mean and sd. Ioffe and Szegedy,
-    ICML 2015.
+    standard deviation of this unit's sums over the batch: sums of 1, 3 and 5 become -1.22, 0 and
+    1.22 before g and s. The two are learned as weights are, beginning with g = 1 and s = 0. So how
+    large the unit's numbers are depends on two weights alone, and no longer on all weights of the
+    layers before it, which change with every step. In practice this allows longer steps; why is
+    disputed. When the network reads (eval), averages over past batches stand in for mean and sd.
+    Ioffe and Szegedy, ICML 2015.
     """
     layers = [train_utils.Flatten()]  # (N, 784)
     for n_in, n_out in pairwise((784, *hidden)):
-        layers.append(nn.Linear(n_in, n_out, bias=not batch_norm))  # else s is the bias
+        layers.append(nn.Linear(n_in, n_out, bias=not batch_norm))  # s replaces the bias
         if batch_norm:
             layers.append(nn.BatchNorm1d(n_out))
         layers.append(ACTIVATIONS[activation]())  # (N, n_out)
@@ -126,9 +128,7 @@ def train_plainly(model, batches, lr, n_epochs):
             optimizer.step()  # w <- w - lr w.grad: lesson 1's update
 
 
-# The course's network and settings (--plain). Averaging, schedule and the like are switched off in
-# it; train_utils.py, which you read next, explains them.
-PLAIN = {
+PLAIN = {  # the course's network and settings (--plain): train_plainly() is all that they need
     "hidden": [128],
     "batch_norm": False,
     "epochs": 30,
@@ -140,16 +140,18 @@ PLAIN = {
     "adversarial": 0.0,
 }
 
+# Ours. train_utils.py, which you read next, explains what is new here. What each ingredient is
+# worth stands in tests/benchmarks/README.md.
 HIDDEN = [1024, 1024]
-# Ours. What each ingredient is worth stands in tests/benchmarks/README.md.
 RECIPE = {
     "epochs": 30,
     "batch_size": 128,
-    "lr": 0.2,  # the highest of the schedule (train_utils.one_cycle)
-    "momentum": 0.9,
-    "augment": False,
-    "averaging": 0.998,  # of the weights, over about 500 steps (train_utils.moving_average)
-    "adversarial": 1.5,  # length of the step (train_utils.adversarial_examples); a digit's: 9.2
+    "lr": 0.2,  # the highest of the schedule
+    "momentum": 0.9,  # in Nesterov's form, as in lesson 1
+    "schedule": "one-cycle",  # the rate rises, then falls
+    "augment": False,  # if True, each digit is moved at random, anew in every epoch
+    "averaging": 0.998,  # what reads is the mean of the weights of about the last 500 steps
+    "adversarial": 1.5,  # length of the adversarial step; a digit's own is 9.2
 }
 
 
@@ -160,25 +162,31 @@ RECIPE = {
 # same order, which takes a part of the chance out of their difference.
 #
 # An example. With five seeds a setting misreads 0.2, 0.3, 0.1, 0.4 and 0.2 % more of the digits
-# than the baseline does. The mean of these differences is 0.24, their standard deviation 0.11, and
-# that of their mean 0.11 / sqrt(5) = 0.05. For five numbers Student's t is 2.8. So the 95 %
-# interval is 0.24 +- 2.8 * 0.05 = 0.24 +- 0.14: of 100 such experiments, about 95 have the true
-# difference in their intervals. If 0 lies outside the interval, the table says "more errors" or
-# "fewer errors".
+# than the baseline does. The mean of these differences is 0.24, their standard deviation 0.11. Five
+# other seeds would give another mean. A mean of 5 numbers scatters sqrt(5) times less than one
+# number: its standard deviation is 0.11 / sqrt(5) = 0.05. If that were known exactly, the mean
+# would lie within 1.96 * 0.05 of the true difference in 95 of 100 such experiments. It is estimated
+# from five numbers, so Student's table says 2.8 in place of 1.96. The 95 % interval is
+# 0.24 +- 2.8 * 0.05, from 0.10 to 0.38. 0 lies outside of it, so the verdict is "more errors".
 #
-# Several comparisons widen the interval, since one of many may win by luck (Bonferroni). And the
-# interval tells what other seeds would give, not what other digits would. The dev set decides. The
-# test set is not looked at: what was chosen on it would look too good.
+# The sweep does this with two additions. Several comparisons widen the interval: one of many may
+# win by luck, so of four comparisons each gets 5 % / 4 in place of 5 % (Bonferroni). And five
+# numbers tell little about chance. So how far chance moves a difference is estimated from all
+# settings of the table together, and all get an interval of the same width
+# (utils.compare_settings). The interval tells what other seeds would give, not other digits.
+#
+# The dev set decides. The test set is not looked at: what was chosen on it would look too good.
 
 CHANGES = {
     "baseline": {},
     "batch size 64": {"batch_size": 64},
     "lr 0.01": {"lr": 0.01},
-    "momentum 0.9": {"momentum": 0.9},  # at the same rate: is that fair (lesson 1, part 3)?
+    "momentum 0.9": {"momentum": 0.9},  # at the same rate, so that steps are up to 10 times as long
     "LeakyReLU": {"activation": "leaky_relu"},
 }
 SWEEP_EPOCHS = 10
 SWEEP_SEEDS = 5
+# Guess what it will find, then run it, or look it up in tests/benchmarks/README.md.
 
 
 # ------------------------------------------------------ the program (you need not read this)
@@ -281,7 +289,7 @@ def sweep(args):
 
 def ask_for_guesses():
     """Ask what each change will do; return {name: verdict}."""
-    print("Beside the baseline, will a change misread fewer digits, more, or cannot one tell?")
+    print("Compared with the baseline: fewer digits misread, more, or can one not tell?")
     words = {"f": "fewer errors", "m": "more errors", "n": "not told apart"}
     guesses = {}
     for name in list(CHANGES)[1:]:

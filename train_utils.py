@@ -1,10 +1,14 @@
 """The training loop that the PyTorch lessons share. Read it after lesson 2.
 
-Read it up to the line "the command line". First come the course's functions, of which the loop is
-made; then what can be added to it: augmentation, adversarial examples, a schedule, averaged
-weights. The rest is for looking up: the command line; checkpoints; the report; comparisons of
-settings. What is said of two digits, or of several heads, is for lesson 4.
-Shapes: N examples, B of them in a batch, C channels, H rows, W columns; a head reads one digit.
+Read it up to the line "the command line". First come batches and the loss; then four ideas that can
+be added to a loop: augmentation, adversarial examples, a schedule, averaged weights; then the loop
+that puts all this together, in two functions, run_epoch() and train_model(). The rest is for
+looking up: the command line; checkpoints; the report; comparisons of settings.
+
+A network has a head for each digit that it reads: one, until lesson 4. So read (heads, B, 10) as
+(1, B, 10), and skip what is said of pairs. Shapes: N examples, B of them in a batch, C channels, H
+rows, W columns. From the course are the names Flatten, batchify_data, compute_accuracy, run_epoch
+and train_model.
 """
 
 import argparse
@@ -24,7 +28,6 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 EVALUATION_BATCH = 1000  # large enough to keep two cores busy, small enough to stay in memory
-WARM_UP = 0.3  # share of a run in which the rate grows, and the length of adversarial steps
 
 # ------------------------------------------------------------------------------ batches
 
@@ -40,9 +43,9 @@ class Flatten(nn.Module):
 def batchify_data(x_data, y_data, batch_size, *, drop_last=True):
     """Cut data into a list of batches {'x': float32 (B, ...), 'y': int64 (B,) or (2, B)}.
 
-    Labels of two digits are a pair of sequences, (2, N). A short last batch is dropped, as in the
-    course, unless drop_last=False; whatever evaluates must keep it, to count every digit. Raises
-    ValueError if images and labels differ in number.
+    A short last batch is dropped, as in the course, so that all batches have one size. Whatever
+    evaluates must keep it, to count every digit: drop_last=False. Labels of two digits are a pair
+    of sequences, (2, N). Raises ValueError if images and labels differ in number.
     """
     x, y = (torch.as_tensor(d if torch.is_tensor(d) else np.asarray(d)) for d in (x_data, y_data))
     if len(x) != y.shape[-1] or batch_size < 1:
@@ -56,9 +59,9 @@ class ShuffledBatches:
     """Like a list of full batches, but shuffled anew every time one goes through it.
 
     x is float32 (N, ...), y (N,) or (2, N). `augment`, if given, changes the images of a batch.
-    `compose`, if given, makes one image of two: every image meets a random other one, and the
-    labels become (2, B). Skip the lines with `compose` until lesson 4: without them it shuffles,
-    takes B numbers, and gives their images and labels.
+    `compose`, if given, makes one image of two, for lesson 4: every image meets a random other one,
+    and the labels become (2, B). Without the lines with `compose` this shuffles, takes B numbers,
+    and gives their images and labels.
     """
 
     def __init__(self, x, y, batch_size, *, augment=None, compose=None):
@@ -88,7 +91,7 @@ class ShuffledBatches:
             yield {"x": x, "y": y}
 
 
-# ------------------------------------------------------------------------------ one epoch
+# ------------------------------------------------------------------------------ the loss
 
 
 def compute_accuracy(predictions, y):
@@ -99,10 +102,9 @@ def compute_accuracy(predictions, y):
 def logits_of(model, x, precision="fp32"):
     """Return what every head says of the images x (B, ...): logits (heads, B, 10).
 
-    For one digit this is model(x) with an axis of length 1 in front. Until lesson 4 there is one
-    head: read (heads, B, 10) as (1, B, 10), and pass over sums and means over heads.
+    For one digit this is model(x) with an axis of length 1 in front. With bf16 products are
+    computed in 16 bits, which some processors do faster; the weights keep their 32.
     """
-    # Products with 16 bits (bf16) are faster; weights stay float32.
     with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"):
         out = model(x)
     return torch.stack(list(out) if isinstance(out, (tuple, list)) else [out]).float()
@@ -111,14 +113,116 @@ def logits_of(model, x, precision="fp32"):
 def losses_of(logits, y, label_smoothing=0.0):
     """Return the mean cross-entropy of every head: (heads,); y (heads, B).
 
-    cross_entropy is softmax and -log p of the right class in one. With label smoothing a share of
-    every label is spread evenly over the ten classes; with 0.05 the right one has 0.955, each other
-    one 0.005. With plain labels the loss always falls a little more if the logits grow; with
-    smoothed ones it does not, so the network need not be ever surer of what it reads right already.
-    Szegedy et al., CVPR 2016 (arXiv 1512.00567), section 7.
+    cross_entropy is softmax and -log p of the right class in one. Label smoothing changes what the
+    network is to say: a share of every label is spread evenly over the ten classes. With 0.05 the
+    right class gets 0.95 + 0.005, every other one 0.005. The loss is then lowest at these
+    probabilities. With plain labels it is lowest at p = 1, which takes infinite logits: the network
+    goes on to make large logits larger, even where it reads right. Szegedy et al., CVPR 2016 (arXiv
+    1512.00567), section 7.
     """
     pairs = zip(logits, y, strict=True)
     return torch.stack([F.cross_entropy(z, t, label_smoothing=label_smoothing) for z, t in pairs])
+
+
+# ------------------------------------------------------------------ what can be added to the loop
+
+WARM_UP = 0.3  # share of a run in which two things grow: the rate, and the adversarial step
+
+
+def random_affine(x, *, rotation=10.0, scale=0.1, shear=0.1, shift=2.0):
+    """Data augmentation: move every image of a batch (B, C, H, W) a little, at random.
+
+    The label stays: the network learns that a digit remains what it is, and never sees the same
+    image twice. An image is turned by up to `rotation` degrees either way, grows or shrinks by up
+    to the share `scale`, leans like italic letters by up to `shear` pixels in each pixel of height,
+    and moves by up to `shift` pixels. All four together are an affine map: a matrix times the
+    place, plus a shift. What comes in from outside the image is black.
+    """
+    n, _, height, width = x.shape
+    dice = 2 * torch.rand(n, 6, device=x.device) - 1  # from -1 to 1
+    turn, size_x, size_y, lean, right, down = dice.unbind(1)
+    cos, sin = torch.cos(turn * math.radians(rotation)), torch.sin(turn * math.radians(rotation))
+    size_x, size_y = 1 + scale * size_x, 1 + scale * size_y
+    # You may skip this: a 2 x 3 matrix for each image says where in the old image to look for each
+    # pixel of the new one. affine_grid measures from -1 to 1 both across and down, so its unit is
+    # half the width across and half the height down; `tall` makes up for that.
+    tall = height / width
+    across = [cos * size_x, (shear * lean - sin * size_y) * tall, right * 2 * shift / width]
+    along = [sin * size_x / tall, cos * size_y, down * 2 * shift / height]
+    motion = torch.stack([torch.stack(across, 1), torch.stack(along, 1)], 1)  # (B, 2, 3)
+    source = F.affine_grid(motion, (n, 1, height, width), align_corners=False)  # (B, H, W, 2)
+    return F.grid_sample(x, source, align_corners=False)
+
+
+def adversarial_examples(model, x, y, length, precision="fp32"):
+    """Return the images x (B, ...), each moved by `length` to where its loss grows fastest.
+
+    This is adversarial_step() of lesson 1, by autograd: one step along the gradient of the loss
+    with respect to the pixels, with a given Euclidean length for each image. Goodfellow et al.,
+    ICLR 2015 (arXiv 1412.6572), sections 4 and 6; Miyato et al., ICLR 2016 (arXiv 1507.00677). The
+    model is in eval mode meanwhile, and back in training mode afterwards.
+    """
+    # In training mode every image would change the others' losses, too, through the batch's mean in
+    # batch normalisation; in eval mode the mean is a fixed one.
+    model.eval()
+    x = x.clone().requires_grad_()
+    logits = logits_of(model, x, precision)
+    losses = losses_of(logits, y.reshape(len(logits), -1))
+    (steps,) = torch.autograd.grad(losses.sum(), x)  # the weights' gradients are not computed
+    model.train()
+    lengths = steps.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))  # (B, 1, 1, 1)
+    return x.detach() + steps * (length / (lengths + 1e-20))
+
+
+def harder_part(model, x, y, progress, *, length, share, precision="fp32"):
+    """Return images x (B, ...), the first `share` of which have become adversarial examples.
+
+    progress is the share of the run that is done, from 0 to 1. The step grows to its `length` over
+    WARM_UP of the run, since an untrained network cannot learn from adversarial examples.
+    """
+    n, length = math.ceil(share * len(x)), length * min(1, progress / WARM_UP)
+    return torch.cat([adversarial_examples(model, x[:n], y[..., :n], length, precision), x[n:]])
+
+
+def one_cycle(progress):
+    """Schedule: the rate climbs to its highest over 0.3 of the run, then falls to zero.
+
+    In lesson 1 the rate falls from the beginning. Here a warm-up comes first, so that the highest
+    rate may be higher: while the weights are still random, a slope is a good guide only for a short
+    way, and a long step goes wrong. Smith and Topin, "Super-convergence", 2019 (arXiv 1708.07120),
+    with straight lines.
+    """
+    return progress / WARM_UP if progress < WARM_UP else (1 - progress) / (1 - WARM_UP)
+
+
+def moving_average(model, decay):
+    """Return a model's exponential moving average; update_parameters(model) moves it.
+
+    After each step: average <- decay average + (1 - decay) weights. So weights of k steps ago count
+    decay^k times as much as the last ones. The sum 1 + decay + decay^2 + ... is 1 / (1 - decay):
+    with 0.998 the average is about the mean of the last 500 steps. Steps jump from side to side of
+    the valley in which the loss is low; the mean lies between. Polyak and Juditsky, SIAM J. Control
+    Optim. 30 (1992), show for plain means that they do better than the last weights. Early in a
+    run, when the weights still move far, the average should be of fewer steps: after n steps the
+    decay is (1 + n) / (10 + n), until that is more than `decay`.
+    """
+
+    @torch.no_grad()
+    def update(averages, values, n):
+        share = 1 - min(decay, (1 + float(n)) / (10 + float(n)))
+        for average, value in zip(averages, values, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, share)
+            else:  # how many batches batch normalisation has seen
+                average.copy_(value)
+
+    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+
+
+SCHEDULES = {"one-cycle": one_cycle, "constant": None}
+
+
+# ------------------------------------------------------------------------------ one epoch
 
 
 def run_epoch(
@@ -134,12 +238,12 @@ def run_epoch(
 ):
     """Go through all batches once: train if model.training, otherwise evaluate without gradients.
 
-    This is the loop of nnet_fc.train_plainly(); new are the counting, and what stands behind an if.
+    This is the loop of nnet_fc.train_plainly(); new are the counting, and what stands under an if.
     An evaluation needs no optimizer: it may be None. Returns (loss, accuracy), averaged over
     examples; for a model with two heads, which trains on the mean of its losses, ((loss1, loss2),
     (accuracy1, accuracy2)). Losses are plain cross-entropies. In training `harder(x, y)`, if given,
-    replaces the images by harder ones; loss and accuracy are then those of the harder images.
-    Raises UserError if there is no batch.
+    replaces the images by harder ones. Loss and accuracy are then those of the harder images: so
+    more training digits may be misread than dev digits. Raises UserError if there is no batch.
     """
     device = next(model.parameters()).device
     loss_sum, right, count = 0, 0, 0
@@ -196,8 +300,8 @@ def train_model(
     `schedule(progress)` multiplies lr, progress going from 0 to 1; `averaging` is the decay of
     moving_average(); `adversarial` is the length of the step of adversarial_examples(), for
     `adversarial_share` of each batch. With a `run` (utils.Run) the model gets the weights of the
-    epoch that did best on dev, and an interrupted run can be resumed. Raises UserError if the loss
-    is no number.
+    epoch that did best on dev, and an interrupted run can be resumed. If dev_data is empty, the
+    last epoch counts, and None is returned. Raises UserError if the loss is no number.
     """
     optimizer = torch.optim.SGD(  # fused: a step in one pass over memory, which is faster
         model.parameters(), lr, momentum=momentum, nesterov=nesterov, fused=True
@@ -207,13 +311,12 @@ def train_model(
     def factor(step):  # one_cycle is 0 at both ends; + 0.5 avoids a step of length 0
         return schedule(min((step + 0.5) / steps, 1)) if schedule else 1.0
 
-    def harder(x, y):  # the first n become adversarial examples, the others stay as they are
-        done = scheduler.last_epoch / steps  # last_epoch: PyTorch's name for the steps so far
-        length = adversarial * min(1, done / WARM_UP)
-        n = math.ceil(adversarial_share * len(x))
-        return torch.cat([adversarial_examples(model, x[:n], y[..., :n], length, precision), x[n:]])
+    def harder(x, y):
+        progress = scheduler.last_epoch / steps  # PyTorch's name for the number of steps so far
+        part = {"length": adversarial, "share": adversarial_share, "precision": precision}
+        return harder_part(model, x, y, progress, **part)
 
-    scheduler = LambdaLR(optimizer, factor)  # the rate is lr times factor(step)
+    scheduler = LambdaLR(optimizer, factor)  # the rate is lr times factor(steps so far)
     average = moving_average(model, averaging) if averaging else None
     judged = average.module if average else model  # what dev judges
     how = {
@@ -223,112 +326,23 @@ def train_model(
         "scheduler": scheduler,
         "average": average,
     }
-    # Bookkeeping from here on, but for the two calls of run_epoch. run.progress(batches) gives the
-    # same batches, and shows on a terminal how far the epoch is. run.seed_of(number of an epoch) is
-    # the seed of its random numbers; where run.seed is None nobody asked for one. run.record()
-    # prints the epoch's line, keeps the best weights, writes the checkpoint. It takes what
-    # run_epoch returned for train and for dev, the rate of the epoch's last step (factor() counts
-    # the steps of the whole run from 0), and the weights that dev has judged, from arrays_of().
+    # The run keeps the record (utils.Run), as in lesson 1: it counts the epochs, shows progress,
+    # prints a line after each, keeps the best weights, and lets a stopped run go on.
     keep_last = run is None  # as the course's function does
     run = run or utils.Run(n_epochs, quiet=False)
-    save, restore = save_and_restore(model, judged, optimizer, scheduler, average, factor)
+    parts = [model, optimizer, scheduler, *([average] if average else [])]
+    save, restore = save_and_restore(*parts)
     for epoch in run.epochs(save, restore):
         if run.seed is not None:
             torch.manual_seed(run.seed_of(epoch))  # a resumed run draws the same numbers
-        # train() and eval() switch what batch normalisation does (and dropout, in lesson 3).
+        # train() and eval() switch what batch normalisation and dropout do.
         train = run_epoch(run.progress(train_data), model.train(), optimizer, **how)
-        dev = run_epoch(dev_data, judged.eval(), None, precision=precision)
-        rate = lr * factor(epoch * len(train_data) - 1)  # the last one
+        dev = run_epoch(dev_data, judged.eval(), None, precision=precision) if dev_data else None
+        rate = lr * factor(epoch * len(train_data) - 1)  # of the epoch's last step
         run.record(train, dev, rate, arrays_of(judged.state_dict()))
     load_arrays(model.eval(), arrays_of(judged.state_dict()) if keep_last else run.best)
     row = run.history[-1] if keep_last else utils.chosen_row(run.history)
     return utils.row_values(row, "dev_accuracy")
-
-
-# ------------------------------------------------------------------ what can be added to the loop
-
-
-def random_affine(x, *, rotation=10.0, scale=0.1, shear=0.1, shift=2.0):
-    """Data augmentation: move every image of a batch (B, C, H, W) by a random affine map.
-
-    An affine map takes each place to a matrix times the place, plus a shift. Rotation is up to
-    `rotation` degrees either way, the size changes by up to the share `scale`, lines lean by up to
-    `shear`, the image moves by up to `shift` pixels. The label stays: the network learns that a
-    digit remains what it is, and never sees the same image twice. What comes in from outside the
-    image is black.
-    """
-    n, _, height, width = x.shape
-    dice = 2 * torch.rand(n, 6, device=x.device) - 1  # from -1 to 1
-    turn, size_x, size_y, lean, right, down = dice.unbind(1)
-    cos, sin = torch.cos(turn * math.radians(rotation)), torch.sin(turn * math.radians(rotation))
-    size_x, size_y = 1 + scale * size_x, 1 + scale * size_y
-    # You may skip this: a 2 x 3 matrix for each image says where in the old image to look for each
-    # pixel of the new one. affine_grid measures from -1 to 1 both across and down, so its unit is
-    # half the width across and half the height down; `tall` makes up for that.
-    tall = height / width
-    across = [cos * size_x, (shear * lean - sin * size_y) * tall, right * 2 * shift / width]
-    along = [sin * size_x / tall, cos * size_y, down * 2 * shift / height]
-    motion = torch.stack([torch.stack(across, 1), torch.stack(along, 1)], 1)  # (B, 2, 3)
-    source = F.affine_grid(motion, (n, 1, height, width), align_corners=False)  # (B, H, W, 2)
-    return F.grid_sample(x, source, align_corners=False)
-
-
-def adversarial_examples(model, x, y, length, precision="fp32"):
-    """Return the images x (B, ...), each moved by `length` to where its loss grows fastest.
-
-    The fast gradient method: one step along the gradient of the loss with respect to the pixels.
-    Goodfellow et al., ICLR 2015 (arXiv 1412.6572), section 5; here the step has a given Euclidean
-    length, over all pixels of each image, as in Miyato et al., ICLR 2016 (arXiv 1507.00677). A
-    network that learns from such images learns to read right near each digit. The model is in eval
-    mode meanwhile, and back in training mode afterwards.
-    """
-    # In training mode every image would change the others' losses, too, through the batch's mean in
-    # batch normalisation; in eval mode that is a fixed average.
-    model.eval()
-    x = x.clone().requires_grad_()
-    logits = logits_of(model, x, precision)
-    losses = losses_of(logits, y.reshape(len(logits), -1))
-    (steps,) = torch.autograd.grad(losses.sum(), x)  # the weights' gradients are not computed
-    model.train()
-    lengths = steps.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))  # (B, 1, 1, 1)
-    return x.detach() + steps * (length / (lengths + 1e-20))
-
-
-def one_cycle(progress):
-    """Schedule: the rate climbs to its highest over 0.3 of the run, then falls to zero.
-
-    Lesson 1 falls along a cosine from the beginning. Here a warm-up comes first, so that the
-    highest rate may be higher: at random weights the slopes change quickly from place to place, and
-    a long step leads to where they no longer hold. Smith and Topin,
-    "Super-convergence", 2019 (arXiv 1708.07120), with straight lines.
-    """
-    return progress / WARM_UP if progress < WARM_UP else (1 - progress) / (1 - WARM_UP)
-
-
-def moving_average(model, decay):
-    """Return a model's exponential moving average; update_parameters(model) moves it.
-
-    After each step: average <- decay average + (1 - decay) weights. Weights of k steps ago then
-    count decay^k times as much as the last ones: it is about the mean of the last 1 / (1 - decay).
-    Steps jump from side to side of the valley in which the loss is low; the mean lies between. That
-    averages do better than the last weights: Polyak and Juditsky, SIAM J. Control Optim. 30 (1992).
-    Early in a run, when the weights still move far, the average is of fewer steps: after n steps
-    the decay is (1 + n) / (10 + n) at the most.
-    """
-
-    @torch.no_grad()
-    def update(averages, values, n):
-        share = 1 - min(decay, (1 + float(n)) / (10 + float(n)))
-        for average, value in zip(averages, values, strict=True):
-            if average.is_floating_point():
-                average.lerp_(value, share)
-            else:  # how many batches batch normalisation has seen
-                average.copy_(value)
-
-    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
-
-
-SCHEDULES = {"one-cycle": one_cycle, "constant": None}
 
 
 # ------------------------------------------------------------------------------ the command line
@@ -340,7 +354,7 @@ def recipe_parser(file, description, **recipe):
     `recipe` is as in the lessons' RECIPE; what it leaves out is off.
     """
     off = {"augment": False, "adversarial": 0.0, "label_smoothing": 0.0, "averaging": 0.0}
-    recipe = off | {"schedule": "one-cycle"} | recipe
+    recipe = off | recipe
     parser = utils.argument_parser(file, description, **recipe)
     setting, add, usual = parser.add_setting, parser.add_argument, "(default %(default)s)"
     length, share = utils.number(float, 0, 28), utils.number(float, 0, 0.99999)
@@ -430,7 +444,7 @@ def try_out(model, x):
 
 def check_model(model, data):
     """Raise UserError unless the model takes the images, and has a head of ten for each digit."""
-    x, y = data["dev"]
+    x, y = data["dev"] if len(data["dev"][0]) else data["train"]
     logits = try_out(model, x[:1])
     heads = list(logits) if isinstance(logits, (tuple, list)) else [logits]
     digits = 1 if y.ndim == 1 else len(y)
@@ -466,37 +480,21 @@ def dev_batches(data):
 # ---------------------------------------------------------------------------------- checkpoints
 
 
-def save_and_restore(model, judged, optimizer, scheduler, average, factor):
-    """Return the two functions that utils.Run wants: the state as arrays, and back from them."""
-    parameters = dict(model.named_parameters())
+def save_and_restore(*parts):
+    """Return the two functions that utils.Run wants: the state of parts as arrays, and back.
+
+    The parts have state_dict() and load_state_dict(): model, optimizer, scheduler, average.
+    """
 
     def save():
-        state = {f"model {name}": value for name, value in model.state_dict().items()}
-        state |= {f"judged {name}": value for name, value in judged.state_dict().items()}
-        for name, parameter in parameters.items():
-            for key, value in optimizer.state[parameter].items():
-                if torch.is_tensor(value):  # the velocity of SGD with momentum
-                    state[f"optimizer {name} {key}"] = value
-        return arrays_of(state) | {"step": np.array(scheduler.last_epoch)}
+        packed = io.BytesIO()
+        torch.save([part.state_dict() for part in parts], packed)
+        return {"torch": np.frombuffer(packed.getbuffer(), np.uint8)}
 
     def restore(arrays):
-        parts = {"model": {}, "judged": {}, "optimizer": {}, "step": {}}
-        for name, array in arrays.items():
-            part, _, rest = name.partition(" ")
-            parts[part][rest] = array
-        load_arrays(model, parts["model"])
-        load_arrays(judged, parts["judged"])
-        for name, array in parts["optimizer"].items():
-            parameter, key = name.split(" ")
-            weights = parameters[parameter]
-            value = torch.from_numpy(array).to(weights.device)
-            if value.shape == weights.shape:  # in the weights' own order of memory
-                value = torch.empty_like(weights).copy_(value)
-            optimizer.state[weights][key] = value
-        scheduler.last_epoch = step = int(arrays["step"])
-        optimizer.param_groups[0]["lr"] = scheduler.base_lrs[0] * factor(step)
-        if average:
-            average.n_averaged.fill_(step)
+        states = torch.load(io.BytesIO(arrays["torch"].tobytes()), weights_only=True)
+        for part, state in zip(parts, states, strict=True):
+            part.load_state_dict(state)
 
     return save, restore
 
@@ -678,20 +676,7 @@ def sweep(args, run, names, seeds, train_one, *, against_time=False):
     results, stopped = {}, None
     try:
         for name in names:
-            mine = {}
-            for seed in range(seeds):
-                try:
-                    model, record = train_one(name, seed)
-                except UserError as error:
-                    print(f"{name}, seed {seed}: {error}", file=sys.stderr)
-                    continue
-                mine[seed] = {
-                    "misread": 100 * (1 - utils.chosen_row(record.history)["dev_accuracy"]),
-                    "seconds": float(np.mean([row["seconds"] for row in record.history])),
-                    "weights": count_weights(model),
-                }
-                if not args.quiet:
-                    print(f"{name}, seed {seed}: {mine[seed]['misread']:.2f} % misread", flush=True)
+            mine = train_seeds(name, seeds, train_one, args.quiet)
             if mine:
                 results[name] = mine
     except KeyboardInterrupt as stop:
@@ -720,8 +705,25 @@ def sweep(args, run, names, seeds, train_one, *, against_time=False):
     return rows
 
 
+def train_seeds(name, seeds, train_one, quiet):
+    """Train one setting on every seed: {seed: figures} of the networks that came to their end."""
+    found = {}
+    for seed in range(seeds):
+        try:
+            model, record = train_one(name, seed)
+        except UserError as error:
+            print(f"{name}, seed {seed}: {error}", file=sys.stderr)
+            continue
+        wrong = 100 * (1 - utils.chosen_row(record.history)["dev_accuracy"])
+        seconds = float(np.mean([row["seconds"] for row in record.history]))
+        found[seed] = {"misread": wrong, "seconds": seconds, "weights": count_weights(model)}
+        if not quiet:
+            print(f"{name}, seed {seed}: {wrong:.2f} % misread", flush=True)
+    return found
+
+
 def draw_comparison(path, errors, seconds=None):
-    """Draw {setting: {seed: percent misread}} as dots, with mean and standard deviation.
+    """Draw {setting: {seed: per cent misread}} as dots, with mean and standard deviation.
 
     With seconds {setting: an epoch's} they stand over the time that they take, else in rows.
     """

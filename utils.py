@@ -244,11 +244,13 @@ def load_digits(args):
     """Return {"train": (x, y), "dev": (x, y), "test": (x, y), "checksum": int}.
 
     x is float32 (N, 784) in [0, 1], y int64 (N,). --limit keeps the first digits of the training
-    set, and dev is the last tenth of them. The checksum is that of the bytes: --resume compares it.
+    set, and dev is the last tenth of them; with --all-digits it is empty, and all of them train.
+    The checksum is that of the bytes: --resume compares it.
     """
     (images, labels), (test_images, test_labels) = read_mnist(args.data_dir)
     images, labels = images[: args.limit], labels[: args.limit].astype(np.int64)
-    split = len(images) - len(images) // 10
+    dev = 0 if getattr(args, "all_digits", False) else len(images) // 10
+    split = len(images) - dev
     return {
         "train": (flat(images[:split]), labels[:split]),
         "dev": (flat(images[split:]), labels[split:]),
@@ -674,16 +676,11 @@ class Run:
     def __init__(
         self, epochs, seed=None, folder=None, settings=None, resume=False, quiet=True, code=None
     ):
-        self.count, self.seed, self.folder, self.quiet, self.code = (
-            epochs,
-            seed,
-            folder,
-            quiet,
-            code,
-        )
+        self.count, self.seed, self.folder = epochs, seed, folder
+        self.quiet, self.code, self.resume = quiet, code, resume
         # As JSON gives them back: a tuple becomes a list.
         self.settings = json.loads(json.dumps(settings))
-        self.resume, self.history, self.best, self.pictures = resume, [], None, []
+        self.history, self.best, self.pictures = [], None, []
 
     def seed_of(self, epoch):
         """Return the seed of an epoch's random numbers: a resumed run then draws the same."""
@@ -708,6 +705,7 @@ class Run:
     def record(self, train, dev, lr, weights):
         """Keep what an epoch gave: (loss, accuracy) on train and dev, its last rate, its weights.
 
+        dev is None where there is no dev set; then the last epoch counts as the best.
         Raises UserError if a loss is no number; the checkpoint before it stays.
         """
         seconds = time.perf_counter() - self.begun
@@ -739,7 +737,7 @@ class Run:
         arrays = read_arrays(path)
         with blamed_on(path, "is no checkpoint of this network"):
             facts = json.loads(arrays.pop("facts").item())
-            for name in dict.fromkeys([*self.settings, *facts["settings"]]):  # the script first
+            for name in self.settings | facts["settings"]:  # the script first
                 old, new = facts["settings"].get(name), self.settings.get(name)
                 if old != new:
                     was = f"{name} {str(old)[:60]}, not {str(new)[:60]}"
@@ -747,15 +745,14 @@ class Run:
                         was = f"other {name}"
                     words = "give the same settings, or leave out --resume to start anew"
                     raise UserError(f"{path} was made with {was}; {words}")
-            parts = [
+            state, best = (
                 {name.removeprefix(kind): a for name, a in arrays.items() if name.startswith(kind)}
                 for kind in ("state ", "best ")
-            ]
+            )
             if facts.get("code", self.code) != self.code:  # older checkpoints do not say
                 print("look here: the code has changed since this run began", file=sys.stderr)
-            restore(parts[0])
-            self.history, self.best = facts["history"], parts[1]
-            chosen_row(self.history)
+            restore(state)
+            self.history, self.best = facts["history"], best
 
     def draw(self, name, draw, *content):
         """Draw one picture of the run; one that fails costs a line, and not the run."""
@@ -768,8 +765,8 @@ class Run:
 
 def history_row(epoch, train, dev, lr, seconds):
     """Return one line of history.csv as a dict; train and dev are what run_epoch returns."""
-    row = {"epoch": epoch}
-    for part, figures in (("train", train), ("dev", dev)):
+    row, parts = {"epoch": epoch}, {"train": train} | ({"dev": dev} if dev is not None else {})
+    for part, figures in parts.items():
         for what, value in zip(("loss", "accuracy"), figures, strict=True):
             if isinstance(value, tuple):
                 for head, one in zip(("upper", "lower"), value, strict=True):
@@ -780,19 +777,21 @@ def history_row(epoch, train, dev, lr, seconds):
 
 
 def row_values(row, key):
-    """Return a row's value, or with two heads the pair of values, of e.g. "dev_accuracy"."""
-    return row[key] if key in row else (row[f"{key}_upper"], row[f"{key}_lower"])
+    """Return a row's "dev_accuracy", say: a number, with two heads a pair, without dev None."""
+    return (row[f"{key}_upper"], row[f"{key}_lower"]) if f"{key}_upper" in row else row.get(key)
 
 
 def chosen_row(history):
     """Return the row of the epoch with the best (mean) accuracy on dev; the last of equals."""
-    return max(reversed(history), key=lambda row: np.mean(row_values(row, "dev_accuracy")))
+    return max(reversed(history), key=lambda row: np.mean(row_values(row, "dev_accuracy") or 0))
 
 
 def epoch_line(row, epochs):
     """Return e.g. 'epoch  3/20   train loss 0.0461  98.61 %   dev loss 0.0213  99.38 %   4.2 s'."""
     line = f"epoch {row['epoch']:{len(str(epochs))}}/{epochs}"
     for part in ("train", "dev"):
+        if row_values(row, f"{part}_loss") is None:  # no dev set
+            continue
         losses = np.ravel(row_values(row, f"{part}_loss"))
         accuracies = np.ravel(row_values(row, f"{part}_accuracy"))
         line += f"   {part} loss " + " / ".join(f"{loss:.4f}" for loss in losses)
@@ -806,11 +805,12 @@ PICTURES = {"learning_curves", "confusion_matrix", "mistakes", "weights", "filte
 PICTURES |= {"adversarial", "hardest_pairs"}  # all that a run may draw, as NAME.png
 
 
-def write_report(run, args, labels, probabilities, *, dead_units=0.0, **facts):
+def write_report(run, args, labels, probabilities, *, examples, versions, dead_units=0, **facts):
     """Write metrics.json and history.csv, print what the run has found, and return the metrics.
 
-    labels (heads, N) and probabilities (heads, N, 10) are of the test set. `facts` go into the
-    metrics as they are. Pictures of an earlier run in the folder are removed.
+    labels (heads, N) and probabilities (heads, N, 10) are of the test set; `examples` is how many
+    digits an epoch has. `facts` go into the metrics as they are. Pictures of an earlier run in the
+    folder are removed: they would stand beside figures that are not theirs.
     """
     seconds, chosen = sum(row["seconds"] for row in run.history), chosen_row(run.history)
     metrics = {
@@ -822,13 +822,13 @@ def write_report(run, args, labels, probabilities, *, dead_units=0.0, **facts):
         "epochs": args.epochs,
         "seed": args.seed,
         "seconds": seconds,
-        "examples_per_second": args.epochs * facts["examples"] / seconds,
-        **{name: value for name, value in facts.items() if name not in ("examples", "versions")},
+        "examples_per_second": args.epochs * examples / seconds,
+        **facts,
         "settings": run.settings,
-        "versions": {"python": platform.python_version(), "numpy": np.__version__}
-        | facts["versions"],
+        "versions": {"python": platform.python_version(), "numpy": np.__version__, **versions},
     }
-    remove_pictures(run.folder)
+    for name in PICTURES:
+        (run.folder / f"{name}.png").unlink(missing_ok=True)
     write_table(run.folder / "history.csv", run.history)
     with whole_file(run.folder / "metrics.json") as file:
         file.write((json.dumps(metrics, indent=2) + "\n").encode())
@@ -838,12 +838,6 @@ def write_report(run, args, labels, probabilities, *, dead_units=0.0, **facts):
         if trouble:
             print(f"look here: {trouble}")
     return metrics
-
-
-def remove_pictures(folder):
-    """Remove an earlier run's pictures: they would stand beside figures that are not theirs."""
-    for name in PICTURES:
-        (folder / f"{name}.png").unlink(missing_ok=True)
 
 
 def test_figures(probabilities, labels):
@@ -882,9 +876,12 @@ def summary(metrics, folder):
     if "test_accuracy_both" in metrics:
         upper, lower = metrics["test_accuracy"]
         read = f"upper {100 * upper:.2f} %, lower {100 * lower:.2f} %, both {read}"
+    why = "the best on dev"
+    if metrics["dev_accuracy"] is None:
+        why = "the last: the dev digits were learned from, and cannot choose"
     return (
         f"test: {read}, {wrong:,} misread, loss {' / '.join(f'{one:.4f}' for one in loss)}\n"
-        f"weights: of epoch {metrics['chosen_epoch']} of {metrics['epochs']}, the best on dev\n"
+        f"weights: of epoch {metrics['chosen_epoch']} of {metrics['epochs']}, {why}\n"
         f"training: {metrics['seconds']:.1f} s, {metrics['examples_per_second']:,.0f} images a "
         f"second ({metrics['device']}, {metrics['precision']})\n"
         f"results in {shown(folder)}: metrics.json, history.csv, the weights"
@@ -905,7 +902,8 @@ def diagnosis(history, readings, dead_units):
     """
     first, last = (np.mean(row_values(row, "train_loss")) for row in (history[0], history[-1]))
     train = 1 - np.mean(row_values(history[-1], "train_accuracy"))
-    dev = 1 - np.mean(row_values(history[-1], "dev_accuracy"))
+    dev = row_values(history[-1], "dev_accuracy")
+    dev = 1 - np.mean(dev) if dev is not None else 0  # without dev nobody can tell
     for head in readings:
         if (head == head[0]).all():
             words = "the steps are too long (lower --lr), or there were too few of them"
@@ -941,6 +939,7 @@ def run_seeds(main, args, argv):
         found = {
             f"misread of {where}": [misread(metrics, where) for metrics in results]
             for where in ("dev", "test")
+            if results[0][f"{where}_accuracy"] is not None
         }
         if "test_accuracy_both" in results[0]:
             words = "of the test pairs with a misread digit"
@@ -978,11 +977,11 @@ def mean_and_spread(values):
 
 # ------------------------------------------------------------------------ comparisons of settings
 
-FAILED = 50  # percent misread: such a network has learned nothing, and says nothing of chance
+FAILED = 50  # per cent misread: such a network has learned nothing, and says nothing of chance
 
 
 def compare_settings(errors):
-    """Compare settings, {name: {seed: percent misread}}, with the first: rows for a table.
+    """Compare settings, {name: {seed: per cent misread}}, with the first: rows for a table.
 
     Seeds that two settings share make pairs: the same digits in the same order, so that their
     differences vary less than the errors do. How much they vary by chance is taken from all
@@ -1036,7 +1035,7 @@ def interval_of(table, comparisons):
 
 
 def comparison_table(rows, **more):
-    """Return the rows of compare_settings as lines of text, in percent.
+    """Return the rows of compare_settings as lines of text, in per cent.
 
     `more` are further columns: their name and, for each setting, a text.
     """
@@ -1062,25 +1061,32 @@ def compare_runs(folder):
     """Print all runs in a folder and below it; those of one script and data are one table.
 
     Runs that differ in their seed alone are one row, compared as in a sweep, on the dev set: with
-    the row that has most seeds, of several the first.
+    the row that has most seeds, of several the first. Runs without a dev set (--all-digits) cannot
+    be compared; each has a line below.
     """
-    tables = {}
+    tables, others = {}, []
     for path in sorted(folder.rglob("metrics.json"), key=lambda path: (len(path.parts), path)):
         try:
             with blamed_on(path, "is damaged; it is left out"):
                 metrics = json.loads(path.read_text(encoding="utf-8"))
                 settings = metrics["settings"] | {"code": metrics.get("code")}
+                if metrics["dev_accuracy"] is None:
+                    where, wrong = path.parent.relative_to(folder), misread(metrics, "test")
+                    others.append(f"{where}: {wrong:.2f} % of test misread; there was no dev set")
+                    continue
                 table = tables.setdefault((metrics["script"], settings["data"]), {})
                 seed = settings.pop("seed")
                 runs = table.setdefault(json.dumps(settings), {})
                 runs.setdefault(seed, metrics | {"folder": path.parent.relative_to(folder)})
         except UserError as error:
             print(f"utils.py: {printable(str(error))}", file=sys.stderr)
-    if not tables:
+    if not tables and not others:
         raise UserError(f"there are no runs in {folder}; train a network first")
     for (script, _), table in tables.items():
         table = dict(sorted(table.items(), key=lambda item: -len(item[1])))
         print(f"{script}.py\n{runs_table(table)}\n")
+    for line in others:
+        print(line)
 
 
 def runs_table(table):
@@ -1176,7 +1182,7 @@ def draw_weights(path, weights, images):
 
 
 def draw_learning_curves(path, history):
-    """Draw errors, in percent, and the loss per epoch out of a history (a list of dicts)."""
+    """Draw errors, in per cent, and the loss per epoch out of a history (a list of dicts)."""
     epochs, chosen = [row["epoch"] for row in history], chosen_row(history)["epoch"]
 
     def draw(axes, figure):
@@ -1368,7 +1374,9 @@ def read_picture(path):
             image.draft("RGB", (320, 320))  # lets JPEG skip what is thrown away below
             upright = ImageOps.exif_transpose(image)
             if upright.mode[0] in "IF":  # more than 8 bits of grey, which convert() would cut off
-                upright = Image.fromarray(in_bytes(np.asarray(upright, np.float32)))
+                levels = np.asarray(upright, np.float32)
+                # A file does not say how many of its 16 bits were filled: the brightest is white.
+                upright = Image.fromarray(np.uint8(255 * levels / max(levels.max(), 1)))
             upright = upright.convert("RGBA")
         upright.thumbnail((320, 320))
         rgba = np.asarray(upright, np.float32) / 255
@@ -1377,17 +1385,6 @@ def read_picture(path):
     # Behind transparent parts put white if what is drawn is dark, and black if it is light.
     paper = 1.0 if (grey * alpha).sum() < 0.5 * alpha.sum() else 0.0
     return grey * alpha + paper * (1 - alpha)
-
-
-def in_bytes(levels):
-    """Bring grey levels of any range to bytes: floats to 1, 8, 10, 12 or 16 bits to their white.
-
-    A file does not say how many of its 16 bits a camera or scanner filled.
-    """
-    if not np.isfinite(levels).all() or levels.min() < 0:
-        raise ValueError("a grey level is negative or no number")
-    whites = (1, 255, 1023, 4095, 65535, levels.max())
-    return np.uint8(255 * levels / next(white for white in whites if levels.max() <= white))
 
 
 def find_ink(grey):

@@ -14,7 +14,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-ERRORS = {  # percent misread by seed
+ERRORS = {  # per cent misread by seed
     "baseline": {0: 2.0, 1: 3.0, 2: 4.0},
     "better": {0: 1.0, 1: 1.9, 2: 3.1},  # changes -1, -1.1, -0.9: mean -1, sd 0.1
     "noisy": {0: 3.0, 1: 3.0, 2: 6.0},  # changes 1, 0, 2: mean 1, sd 1

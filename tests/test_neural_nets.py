@@ -141,7 +141,7 @@ def test_loss_and_gradients_equal_autograd(sizes):
     "right, wrong",
     [
         ("    dlogits /= len(labels)\n", ""),
-        ('dA = dZ @ params[f"W{i}"].T', 'dA = dZ @ params[f"W{i}"]'),
+        (f'{12 * " "}dA = dZ @ params[f"W{{i}}"].T', f'{12 * " "}dA = dZ @ params[f"W{{i}}"]'),
         ("dZ.sum(axis=0)", "dZ.mean(axis=0)"),
         ("dZ = dA * relu_derivative(cache[i - 1])", "dZ = dA"),
     ],

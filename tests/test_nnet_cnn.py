@@ -166,6 +166,7 @@ BAD = {
     "labels of nothing but others": (["--label-smoothing", "1"], "--label-smoothing: 1 is not"),
     "no such schedule": (["--schedule", "cosine"], "--schedule"),
     "two things at once": (["--sweep", "--resume"], "--sweep does not go with --resume"),
+    "a sweep without dev": (["--sweep", "--all-digits"], "leave out --all-digits"),
 }
 
 
@@ -208,6 +209,26 @@ def test_a_resumed_run_of_the_script_is_the_whole_one(trained, tmp_path, as_prog
     assert again["test_loss"] == metrics["test_loss"]
     old, new = (torch.load(where / "model.pt", weights_only=True) for where in (folder, tmp_path))
     assert all(torch.equal(old[name], new[name]) for name in old)
+
+
+def test_a_last_run_learns_from_all_digits(small_mnist, tmp_path, as_program, monkeypatch):
+    """Nothing is left to choose by: the last epoch counts. No table compares such a run."""
+    figures_drawn(monkeypatch)
+    argv = options(small_mnist, tmp_path, "--epochs", 2, "--batch-size", 30, "--width", 0.2)
+    metrics = nnet_cnn.main([*argv, "--all-digits"])
+    rows = list(csv.DictReader((tmp_path / "history.csv").open()))
+    assert metrics["dev_accuracy"] is None and metrics["chosen_epoch"] == 2
+    assert set(rows[0]) == {"epoch", "train_loss", "train_accuracy", "lr", "seconds"}
+    assert metrics["examples_per_second"] * metrics["seconds"] == pytest.approx(2 * 600)
+    assert visible_files(tmp_path) == RUN_FILES | {"filters.png", "activations.png"}
+    again = nnet_cnn.main([*argv, "--all-digits", "--resume"])
+    assert again == metrics
+    status, _, errors = as_program(nnet_cnn.main, "nnet_cnn.py", *argv, "--resume")
+    assert status == 2 and "all_digits True, not False" in errors
+    status, out, errors = as_program(lambda: utils.main([str(tmp_path)]), "utils.py")
+    wrong = 100 * (1 - metrics["test_accuracy"])
+    assert (status, errors) == (0, "")
+    assert out == f".: {wrong:.2f} % of test misread; there was no dev set\n"
 
 
 # ------------------------------------------------------- photographs, as people really have them

@@ -382,14 +382,6 @@ def test_a_folder_means_the_same_however_it_is_named(tmp_path, monkeypatch, good
         (tmp_path / "runs" / "mlp" / "readings.png").unlink()  # was drawn
 
 
-def test_floats_that_are_no_brightness_are_refused(tmp_path):
-    from PIL import Image
-
-    path = save(Image.fromarray(np.full((9, 9), np.nan, np.float32)), tmp_path / "x.tiff")
-    with pytest.raises(UserError, match=r"x\.tiff is no picture.*negative or no number"):
-        utils.read_picture(path)
-
-
 def test_no_control_character_of_a_name_reaches_the_terminal(tmp_path, capsys, good):
     pages = [tmp_path / f"\x1b[31m{name}\n.png" for name in ("good", "blot")]
     pages[0].write_bytes(good.read_bytes())

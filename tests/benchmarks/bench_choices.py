@@ -4,7 +4,7 @@
     python tests/benchmarks/bench_choices.py nnet_fc --seeds 5 --only default "no averaging"
     python tests/benchmarks/bench_choices.py nnet_cnn --tenths 3
 
-Errors are in percent of plain dev digits, or of dev pairs with a misread digit, and compared seed
+Errors are in per cent of plain dev digits, or of dev pairs with a misread digit, and compared seed
 by seed with those of the first row. The test set is not read: the lessons get a folder with a copy
 of the training digits, where the dev digits stand in its place. With --tenths N, N different tenths
 of the training set take their turn as dev: 6,000 digits are few where two settings are close.
@@ -105,7 +105,7 @@ def write_data(folder, tenth, limit=None):
 
 
 def run_once(lesson, options, seed, data):
-    """Run a lesson on the data of a folder; return (percent misread of dev, metrics)."""
+    """Run a lesson on the data of a folder; return (per cent misread of dev, metrics)."""
     main = importlib.import_module(lesson).main
     with tempfile.TemporaryDirectory() as folder:
         where = ["--data-dir", data, "--output-dir", folder, "--seed", str(seed)]

@@ -68,7 +68,7 @@ def run_peer(name, seed, mode):
 
 
 def row_of_peer(name, rows, ours):
-    """Return the line of the table for a peer; times in seconds, accuracies in percent."""
+    """Return the line of the table for a peer; times in seconds, accuracies in per cent."""
     reached = [row["seconds"] for row in rows if row["accuracy"] >= GOAL]
     ends = [0, *(row["seconds"] for row in rows)]
     epochs = [b - a for a, b in zip(ends[1:], ends[2:], strict=False)] or ends[1:]

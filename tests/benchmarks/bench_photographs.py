@@ -107,7 +107,7 @@ def main(argv=None):
                 rows.append(measure(kind, script, model, digits, args.count))
                 print(" ".join(rows[-1].values()), file=sys.stderr)
     print(tables.markdown(rows))
-    print(f"\nin percent of {args.count} photographs each; {tables.machine()}")
+    print(f"\nin per cent of {args.count} photographs each; {tables.machine()}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 
 Each run is a program of its own, one after the other, so that times are not disturbed. Every
 finished run adds a row to results.csv in --output-dir, and what is there is not run again: the
-benchmark can be interrupted and continued. Errors are in percent, mean and standard deviation over
+benchmark can be interrupted and continued. Errors are in per cent, mean and standard deviation over
 the seeds; of pairs: upper digit / lower digit / either. A row in which networks vote is the error
 of the networks of the row above together: the mean of their probabilities decides.
 """
@@ -44,13 +44,13 @@ def folder_of(args, command, seed):
 
 
 def misread(*accuracies):
-    """Return errors in percent as text; an accuracy from 0 to 1 may be a pair."""
+    """Return errors in per cent as text; an accuracy from 0 to 1 may be a pair."""
     flat = [x for one in accuracies for x in (one if isinstance(one, list) else [one])]
     return " ".join(f"{100 * (1 - x):.2f}" for x in flat)
 
 
 def run_once(args, command, seed):
-    """Run one script with one seed; return its row, errors in percent."""
+    """Run one script with one seed; return its row, errors in per cent."""
     script, *options = command.split()
     folder = folder_of(args, command, seed)
     command_line = [sys.executable, ROOT / f"{script}.py", *options, "--quiet", "--no-plots"]
@@ -80,7 +80,7 @@ def spread(texts):
 
 
 def vote(folders):
-    """Return the test error, in percent, of the networks of nnet_cnn.py in these folders together.
+    """Return the test error, in per cent, of the networks of nnet_cnn.py in these folders together.
 
     Every network says how probable each digit is; their mean decides.
     """

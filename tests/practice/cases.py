@@ -1,7 +1,7 @@
 """What the clinic's cases consist of: functions cut from the lessons, and lines that train them.
 
 Each of the endings below defines curve(), which trains for some seconds, and returns for each epoch
-{"misread": (training, dev) in percent, "loss": (training, dev)}.
+{"misread": (training, dev) in per cent, "loss": (training, dev)}.
 """
 
 from tests.practice import source

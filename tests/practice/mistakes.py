@@ -560,7 +560,7 @@ PART_2 = [
         "evaluate",
         ("the accuracy is the share of mistakes", ("== labels", "!= labels")),
         (
-            "the accuracy is in percent; it must be from 0 to 1",
+            "the accuracy is in per cent; it must be from 0 to 1",
             ("float(np.mean", "100 * float(np.mean"),
         ),
         ("the accuracy counts; it must be a share", ("np.mean(logits", "np.sum(logits")),
@@ -652,13 +652,19 @@ PART_3 = [
             "the slope of ReLU is left out",
             (" * rectified_linear_unit_derivative(cache[i - 1])", ""),
         ),
-        ("the images are given a ReLU: black pixels get no gradient", ("if i > 1", "if i > 0")),
-        ("the first hidden layer's ReLU is left out", ("if i > 1", "if i > 2")),
-        ("it has the wrong sign", ("dA = dlogits", "dA = -dlogits")),
+        (
+            "the images are given a ReLU: black pixels get no gradient",
+            ('return dZ @ params["W1"].T', 'return (dZ @ params["W1"].T) * (cache[0] > 0)'),
+        ),
+        (
+            "the first hidden layer's ReLU is left out",
+            ("cache[i - 1])", "cache[i - 1]) if i > 2 else dA"),
+        ),
+        ("it has the wrong sign", ("return dZ", "return -dZ")),
     ),
     *no_case(
         "image_gradient",
-        ("it stops one layer early, before the images", ("// 2, 0, -1)", "// 2, 1, -1)")),
+        ("it stops one layer early, before the images", ('dZ @ params["W1"].T', "dZ")),
     ),
     *of(
         "adversarial_step",
@@ -811,7 +817,7 @@ LOOPS = [
         "compute_accuracy",
         ("it counts the right ones; it must give their share", (".mean()", ".sum()")),
         ("it gives the share of mistakes", (") == torch", ") != torch")),
-        ("it is in percent; it must be from 0 to 1", ("return (torch", "return 100 * (torch")),
+        ("it is in per cent; it must be from 0 to 1", ("return (torch", "return 100 * (torch")),
         ("it is 1 only if all are right", (".float().mean()", ".all().float()")),
     ),
     *of(
@@ -880,7 +886,7 @@ LOOPS = [
             ("(loss[0], accuracy[0])", "(accuracy[0], loss[0])"),
         ),
         (
-            "the accuracy is in percent; it must be from 0 to 1",
+            "the accuracy is in per cent; it must be from 0 to 1",
             ("[n / count for", "[100 * n / count for"),
         ),
         (
@@ -1025,7 +1031,8 @@ LOOPS = [
                 "        train = run_epoch(",
                 "        dev = run_epoch(dev_data, judged.eval(), None)\n        train = run_epoch(",
             ),
-            ("        dev = run_epoch(dev_data, judged.eval(), None, precision=precision)\n", ""),
+            ("        dev = run_epoch(dev_data, judged.eval(), None, precision=precision)", "       "),
+            (" if dev_data else None\n", "\n"),
         ),
         (
             "train and dev change places in run.record",

@@ -201,8 +201,8 @@ PART_3 = [
         "neural_nets.py",
         "backward() stops at dZ_1, because images have no weights of their own to move. "
         "What would its next line be? Do the images go through a ReLU?",
-        "dA = dlogits; for i = L, ..., 1: dA = dA @ W_i.T, and if i > 1: dA = dA * "
-        "relu'(A_(i-1)). The result is (N, m_0), one number for each pixel.",
+        "dZ = dlogits; for i = L, ..., 2: dA = dZ @ W_i.T, dZ = dA * relu'(A_(i-1)), as in "
+        "backward(). The result is dZ @ W_1.T, (N, m_0): one number for each pixel.",
     ),
     one(
         "adversarial_step",
@@ -494,7 +494,7 @@ QUESTIONS = {
     "a mean:|their (sum|mean)|the mean|the sum ": (
         "Is it to be a sum or a mean, and over what? Count by hand with batches of 3, 3 and 1."
     ),
-    "percent|it counts|as a share|share of mistakes|only if all": (
+    "per cent|it counts|as a share|share of mistakes|only if all": (
         "If 3 of 4 are right, which number between 0 and 1 says so?"
     ),
     "labels (are not those|lag|are those)": (
