@@ -1349,6 +1349,8 @@ STROKE = 2.5  # of 28 pixels: the width that strokes have (median 2.7), thinner 
 BROAD = 0.33  # of its longer side is the broadest stroke (0.27)
 LONG = 3.4  # times its longer side is the longest line (3.3); a scribble is longer
 WIDE = 1.9  # times its height is the widest digit (1.75); two that touch are wider
+HOLES = 3  # are the most that a digit encloses (3, with a blot; an 8 has two); a scribble has more
+PORE = 0.1  # of a stroke's width squared is the smallest hole; smaller ones are noise
 CLOSE = 1.2  # times a row's height is the widest digit in it (1.11 of 19 in 20)
 SHORT = 0.4  # of the tallest in a row is the shortest digit; what is shorter is a part of one
 NEAR = 0.3  # of the tallest is how far a part of a digit may be from the rest
@@ -1488,9 +1490,14 @@ def two_digits(digits, height):
 
 def one_digit(ink):
     """Return one digit's form (28, 28), or raise UserError if the ink cannot be a digit."""
+    from scipy import ndimage
+
     (height, width), stroke = box_sizes(ink), stroke_width(ink)
     longer, length = max(height, width), (ink > FIRM).sum() / stroke
-    if width > WIDE * height or stroke > BROAD * longer or length > LONG * longer:
+    paper, count = ndimage.label(np.pad(ink <= FIRM, 1))  # around the ink, and in each hole
+    areas = ndimage.sum_labels(paper > 0, paper, range(1, count + 1))
+    holes = (areas > PORE * stroke**2).sum() - 1
+    if width > WIDE * height or stroke > BROAD * longer or length > LONG * longer or holes > HOLES:
         raise UserError(CROP)
     return mnist_form(ink)
 

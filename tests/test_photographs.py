@@ -133,11 +133,16 @@ def page_of(kind):
             page[:120, left : left + 120] += seven
     if kind == "thirteen ones":
         page[60:180, 10:230:17] = 1
+    if kind in ("a plait with 2 eyes", "a plait with 5 eyes"):  # an 8, and what is none
+        for row in range(40, 200):
+            sway = round(24 * np.sin(np.pi * int(kind.split()[3]) * (row - 40) / 160))
+            for column in (120 - sway, 120 + sway):
+                page[row, column - 4 : column + 5] = 1
     return page
 
 
 REFUSED = ["one above the other", "one beside and below the other", "a blot", "a comb"]
-REFUSED += ["a dash beside it", "touching digits", "thirteen ones"]
+REFUSED += ["a dash beside it", "touching digits", "thirteen ones", "a plait with 5 eyes"]
 
 
 @pytest.mark.parametrize("kind", REFUSED)
@@ -145,6 +150,7 @@ def test_what_is_no_digit_on_a_sheet_is_refused_in_words(kind):
     assert page_of(kind).any()
     with pytest.raises(UserError, match="more than a digit and paper; crop it closer"):
         utils.find_digits(1 - page_of(kind))
+    assert len(utils.find_digits(1 - page_of("a plait with 2 eyes"))) == 1
 
 
 def test_a_refusal_is_an_answer_and_a_row_has_a_line_for_each_digit(tmp_path, capsys):
