@@ -78,6 +78,9 @@ def augment(x):
     return train_utils.random_affine(x, **AUGMENTATION)
 
 
+# ------------------------------------------------------ the program (you need not read this)
+
+
 def main(argv=None):
     """Train, test and record one network, or read images with it; return the metrics."""
     parser = train_utils.recipe_parser(__file__, __doc__, **RECIPE)

@@ -7,8 +7,8 @@
 
 Part 1 is the smallest network that shows everything: two numbers in, three hidden units, one number
 out, and its gradients worked out by hand. Part 2 does the same with layers of any size, and learns
-to read MNIST: 70,000 handwritten digits of 28 x 28 pixels. Part 3 trains the same network better,
-one idea at a time.
+to read MNIST: 70,000 handwritten digits of 28 x 28 pixels, each from 0 (paper) to 1 (ink). Part 3
+trains the same network better, one idea at a time.
 All three repeat four steps. Forward: from the input to a prediction. Loss: one number that says how
 bad the prediction is. Backward, or backpropagation: the chain rule, from the last line of the
 forward step to the first, tells how the loss changes with every weight. Update: every weight takes
@@ -16,8 +16,8 @@ a small step downhill. "The course" below is MITx 6.86x; part 1 is one of its ex
 
 To expect, of the 10,000 test digits: 98.27 +- 0.11 % right with --plain, 99.05 +- 0.05 % without
 --plain. These are the mean and the standard deviation of three runs with different random numbers.
-The standard deviation says how far single runs lie from their mean, typically: it is the root of
-the mean squared distance (divided by one less than the number of runs).
+The standard deviation says how far single runs lie from their mean, typically. Add up the squared
+distances from the mean, divide by the number of runs minus one, and take the root.
 """
 
 import math
@@ -43,8 +43,8 @@ import numpy as np
 #
 #             From here on dq is short for dC/dq, the slope of the loss with respect to q, for any
 #             quantity q. (In calculus dq is a small change of q. Here it is not.)
-# backward    The chain rule, line by line from the last to the first; each line uses what the line
-#             before it found. The slopes of all elements of a matrix together are its gradient. ^T
+# backward    The chain rule, line by line from the last to the first; each line uses what lines
+#             above it found. The slopes of all elements of a matrix together are its gradient. ^T
 #             means that rows and columns change places.
 #             du    = (o - y) f'(u)   (1, 1)   C has the slope o - y with respect to o
 #             dV_j  = du h_j          (1, 3)   if V_j grows by e, u grows by h_j e    dV = du h^T
@@ -62,7 +62,7 @@ def rectified_linear_unit(x):
 
 
 def rectified_linear_unit_derivative(x):
-    """Return the slope of rectified_linear_unit: 1 where x > 0, else 0 (by choice at the bend)."""
+    """Return the slope of rectified_linear_unit: 1 where x > 0, else 0; at the bend we choose 0."""
     return (x > 0) * np.float32(1)  # True becomes 1, False 0; in 32 bits, as in part 2
 
 
@@ -139,8 +139,8 @@ def show_small_network():
 
     The points follow y = 3 x1 + 4 x2. All z are positive here, so that ReLU changes nothing, and
     the network is a plain sum: V (W x + b) = (V W) x + V b. At the testing points x1 = x2, so that
-    3.5 x1 + 3.5 x2 passes as well as 3 x1 + 4 x2. Training finds that the two factors are 7
-    together at once, and each of them slowly, because x1 and x2 hardly differ in the training
+    3.5 x1 + 3.5 x2 passes as well as 3 x1 + 4 x2. Training soon finds that the sum of the two
+    factors is 7. It finds each factor slowly, because x1 and x2 hardly differ in the training
     points. Part 2 has a task that needs ReLU.
     """
     print("part 1: three hidden units learn 3 x1 + 4 x2 from four points")
@@ -154,7 +154,7 @@ def show_small_network():
 
 
 def sum_of(network):
-    """Return in words the plain sum that the network is while no hidden unit gives 0."""
+    """Return in words what the network computes as long as no hidden unit gives 0."""
     slopes = network.hidden_to_output_weights @ network.input_to_hidden_weights  # (1, 2)
     offset = network.hidden_to_output_weights @ network.biases  # (1, 1)
     return f"{slopes[0, 0]:.2f} x1 + {slopes[0, 1]:.2f} x2 {offset[0, 0]:+.2f}"
@@ -172,7 +172,7 @@ def sum_of(network):
 #             u (1, 1)                Z_L (N, 10): ten numbers for each example, one for each digit
 #
 # Capital letters are matrices, small letters their elements: a_nj of A_(i-1) is what unit j puts
-# out for example n, z_nk of Z_i is the sum that unit k makes.
+# out for example n. Unit k makes a sum of them: z_nk = sum_j a_nj w_jk + b_k.
 #
 # forward     Z_i  = A_(i-1) W_i + b_i                 (N, m_i)   b_i (m_i,) is added to every row
 #             A_i  = relu(Z_i)                         (N, m_i)   for i < L
@@ -219,14 +219,15 @@ PLAIN = {"epochs": 12, "lr": 0.4}
 def initialise(sizes, rng, dtype=np.float32):
     """Return random weights {"W1": (m_0, m_1), "b1": (m_1,), ...} for layers of these sizes.
 
-    Units that begin equal, as in part 1, have equal gradients and stay equal: three do the work of
-    one. So weights begin at random. How large? So that numbers neither fade nor explode on their
-    way through many layers: the mean of a^2 shall be the same in each. Let z = w_1 a_1 + ... +
-    w_m a_m. In the mean of z^2 products of different weights cancel, as weights are positive as
-    often as negative. So it is m (mean of w^2) (mean of a^2). ReLU sets one half of the z to 0,
-    which halves the mean square. So m (mean of w^2) / 2 must be 1: the mean of w^2 is 2 / m, its
-    root the factor below. The random numbers are normal, from `rng`; biases begin at 0. He et al.,
-    ICCV 2015 (arXiv 1502.01852), section 2.2.
+    Units with equal weights, before and behind them, make equal sums and get equal slopes. So they
+    stay equal: part 1's three do the work of one. So weights begin at random. How large? Numbers
+    shall neither fade nor explode on their way through many layers: the mean of a^2 shall be the
+    same in each. Let z = w_1 a_1 + ... + w_m a_m. z^2 has squares w_j^2 a_j^2, and mixed terms like
+    w_1 w_2 a_1 a_2. The mixed ones are negative as often as positive: their mean is 0. So the mean
+    of z^2 is m (mean of w^2) (mean of a^2). ReLU sets one half of the z to 0, which halves this. So
+    m (mean of w^2) / 2 must be 1: the mean of w^2 is 2 / m. The numbers of `rng` are normal (the
+    bell curve), with a mean square of 1; the root of 2 / m, as a factor, makes it 2 / m. Biases
+    begin at 0. He et al., ICCV 2015 (arXiv 1502.01852), section 2.2.
     """
     params = {}
     for i in range(1, len(sizes)):
@@ -275,7 +276,7 @@ def softmax_cross_entropy(logits, labels):
 def backward(params, cache, dlogits, relu_derivative=rectified_linear_unit_derivative):
     """Return the gradients of the loss: {"dW1": like W1, "db1": like b1, ...}.
 
-    relu_derivative gets A: for another function than ReLU, write its slope in terms of its output.
+    relu_derivative gets the output A, not Z. For tanh, say, it would have to return 1 - A^2.
     """
     grads, dZ = {}, dlogits
     for i in range(len(params) // 2, 0, -1):
@@ -386,8 +387,9 @@ def show_xor():
     line has (0, 1) and (1, 0) on one side, and (0, 0) and (1, 1) on the other. Without ReLU more
     layers do not help: (x W1) W2 = x (W1 W2), and W1 W2 is one matrix again; the biases only add
     numbers that do not depend on x. With ReLU two hidden units could do it: relu(x1 + x2) -
-    2 relu(x1 + x2 - 1) is 0, 1, 1, 0 at the four points. Units that begin equal stay equal
-    (initialise() says why), and one unit is not enough.
+    2 relu(x1 + x2 - 1) is 0, 1, 1, 0 at the four points. Units that begin equal stay equal, as
+    initialise() says, and work as one. One unit knows only one sum w1 x1 + w2 x2 + b, so again one
+    line divides the classes.
     """
     print("why hidden units, ReLU and random starts? Ten networks each try to learn XOR:")
     for words, sizes, how in (
@@ -411,7 +413,7 @@ def train_plain(params, train_set, dev_set, run, lr=PLAIN["lr"], batch_size=BATC
 
     The sets are (images, labels). The network never learns from dev, the development set: dev shows
     how well it reads new digits, and the weights of the epoch that did best there are kept. The
-    test set is not for that: what was chosen by it would look better on it than on other digits.
+    test set must not choose: weights chosen by it would look better there than on new digits.
     `run` keeps the record. Read `for epoch in run.epochs(...)` as `for epoch in 1, 2, 3, ...`; the
     two things in the brackets only save and restore a stopped run. train_plain(params, train_set,
     dev_set, utils.Run(12, seed=0, quiet=False)) trains by itself.
@@ -475,7 +477,8 @@ def momentum_step(params, velocity, grads, rate, momentum):
     v <- momentum v + dW, then W <- W - rate v. Gradients that agree add up in v: slopes of 1, 1, 1
     make v 1, 1.9, 2.71 with a momentum of 0.9. Those that disagree cancel: slopes of 1, -1, 1 make
     it 1, -0.1, 0.91. The next v will contain momentum v, whatever the next slope is. So the last
-    line goes that way at once: it steps by dW + momentum v. This is Nesterov's form, the usual one.
+    line takes this part of the next step at once: it steps by dW + momentum v. This is Nesterov's
+    form.
     Sutskever et al., ICML 2013; as here: Bengio et al., 2012 (arXiv 1212.0901), section 3.5.
     """
     for name in params:
@@ -486,7 +489,8 @@ def momentum_step(params, velocity, grads, rate, momentum):
 
 
 # The rate at the beginning. If all slopes agree, momentum makes steps 1 + 0.9 + 0.81 + ... = 10
-# times as long: a tenth of PLAIN's rate would go as far. The schedule halves the rate on average.
+# times as long: a tenth of PLAIN's rate, 0.04, would go as far. The schedule halves the rate on
+# average, so it may begin at twice that: 0.08, or about 0.1.
 LEARNING_RATE = 0.1
 
 
@@ -540,8 +544,8 @@ def train_better(
 ):
     """Train as train_plain() does, with the three ideas.
 
-    They stand in the lines with schedule, adversarial and momentum_step; schedule=None,
-    adversarial=0 and momentum=0 leave them out. With adversarial training the network learns from
+    Look for the words schedule, adversarial and momentum_step. schedule=None, adversarial=0 and
+    momentum=0 leave the ideas out. With adversarial training the network learns from
     the moved images alone; loss and accuracy are counted on the images as they are. `run.count` is
     the number of epochs.
     """

@@ -25,11 +25,11 @@ import torch
 from torch import nn
 
 # -------------------------------------------------------------------------------- convolution
-# A fully connected unit has a weight for each of the 784 pixels. If a digit moves by one pixel, it
-# meets other weights, which may know nothing of it. A convolution has a few weights, its filter,
-# which look at a small window and slide over the image: what is learned in one place serves in all
-# places. So our network makes do with 75,450 weights; lesson 2's has 1,865,738. One number comes
-# out for each place of the window, and these numbers form an image again.
+# A fully connected unit has a weight for each of the 784 pixels. If a digit moves by one pixel, its
+# ink meets other weights, which may not have learned this shape. A convolution has a few weights,
+# its filter, which look at a small window and slide over the image: what is learned in one place
+# serves in all places. So our network makes do with 75,450 weights; lesson 2's has 1,865,738. One
+# number comes out for each place of the window, and these numbers form an image again.
 #
 #     image (5, 5)      filter (3, 3)      output (3, 3)
 #     0 0 1 0 0                            the window in the upper left corner gives
@@ -56,8 +56,8 @@ from torch import nn
 #
 # How is a filter learned? Each of its weights is used at every place, so its slope is the sum over
 # all places. A pixel lies in several windows, so its slope is the sum over these windows; it goes
-# back to the layer before. The pixel in row p is row m of the window that begins in row i = p - m.
-# Autograd does both:
+# back to the layer before. If a window begins in row i, pixel row p is its row m = p - i, so that
+# i = p - m. Autograd does both:
 #
 #     dF[k, c, m, n] = sum over i, j of dout[k, i, j] x[c, i + m, j + n]
 #     dx[c, p, q]    = sum over k, m, n of dout[k, p - m, q - n] F[k, c, m, n], of the windows that
@@ -102,13 +102,13 @@ def check_convolution():
 # and five places. Stride s: the window moves by s pixels, so that the output is 1/s as high and
 # wide. With a window of h x h and a rim of p pixels, H pixels become (H + 2 p - h) // s + 1.
 #
-# Pooling keeps the largest of each 2 x 2 pixels: half the height and width, and small shifts matter
-# less. It leaves a quarter of the pixels; twice the channels then let late layers tell more shapes
-# apart.
+# Pooling keeps the largest of each 2 x 2 pixels. Height and width are halved, and small shifts
+# matter less. A quarter of the pixels is left, so one can afford twice the channels, for more
+# shapes.
 #
-# Receptive field: how many pixels of the digit, in one direction, a number depends on. A window of
-# 3 adds 2 to it, one of 2 adds 1, each times the distance of neighbours, in pixels of the digit.
-# This distance is 1 at first, and every pooling doubles it. In our network:
+# Receptive field: how many pixels of the digit, in one direction, a number depends on. It begins at
+# 1. A window of 3 adds twice the distance of neighbours, a window of 2 adds it once. The distance
+# is in pixels of the digit: 1 at first, and every pooling doubles it. In our network:
 #
 #     layer                 conv  pool  conv  conv  pool  conv  conv  pool
 #     distance              1     1     2     2     2     4     4     4
@@ -137,6 +137,7 @@ def stage(c_in, c_out, *, kernel=3, stride=1, pool=False, batch_norm=True):
 # Designs: the layers up to the last one. A design that you add to the dictionary below is a row of
 # --sweep. The sweep found this after three epochs without adversarial examples, in per cent misread
 # of dev, mean and standard deviation of three seeds. An interval as in lesson 2 is +- 0.12 here.
+# (Differences are of numbers before they were rounded.)
 #
 #                       weights   misread, %     more than ours          time
 #     ours               75,450   0.39 +- 0.10                           1
@@ -187,7 +188,7 @@ def strided(width=1.0):
 def lenet5(width=1.0):
     """LeNet-5 of LeCun et al., Proceedings of the IEEE 86(11), 1998, as it is built today.
 
-    In the original the pooling has weights, and a filter of the second layer sees some channels.
+    In the original the pooling has weights, and most filters of layer 2 see only some channels.
     """
     few, more = round(6 * width), round(16 * width)
     return [
@@ -214,9 +215,9 @@ def pytorch_example(width=1.0):
         nn.Conv2d(few, more, 3),  # (N, 64, 24, 24)
         nn.ReLU(),
         nn.MaxPool2d(2),  # (N, 64, 12, 12)
-        # Dropout: while the network learns, a random quarter of the numbers is set to 0, another
-        # one in every step, so that it cannot rely on single ones. The rest is divided by 0.75, so
-        # that the sum stays as large.
+        # Dropout: while the network learns, a random quarter of the numbers is set to 0, anew in
+        # every step. So it cannot rely on single numbers. The rest is divided by 0.75, so that the
+        # sum stays as large.
         nn.Dropout(0.25),
         train_utils.Flatten(),  # (N, 9216)
         nn.Linear(more * 12 * 12, 128),
@@ -247,7 +248,7 @@ def build_model(design="ours", width=1.0):
     layers = nn.Sequential(*DESIGNS[design](width), train_utils.Flatten())
     features = train_utils.try_out(layers, torch.zeros(1, 1, 28, 28)).shape[1]
     model = nn.Sequential(*layers, nn.Linear(features, 10))
-    return model.train().to(memory_format=torch.channels_last)  # (N, H, W, C): faster on CPUs
+    return model.train().to(memory_format=torch.channels_last)  # in memory; faster on CPUs
 
 
 RECIPE = {  # what each ingredient is worth stands in tests/benchmarks/README.md
@@ -265,7 +266,7 @@ NEEDS = {  # other settings that a design needs
     "quick": {"adversarial": 0.0},  # meant for one epoch: too short to learn from harder digits
     "no-batch-norm": {"lr": 0.05},  # with 0.2 two of three networks learned nothing
 }
-ADVERSARIAL_SHARE = 0.25  # of each batch; each one costs a second forward and backward
+ADVERSARIAL_SHARE = 0.25  # of each batch; each such image costs a second forward and backward
 SWEEP_EPOCHS = 3  # rankings can change in longer runs
 SWEEP_SEEDS = 3  # few: only large differences are told apart
 

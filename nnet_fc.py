@@ -91,16 +91,16 @@ ACTIVATIONS = {  # what may stand in ReLU's place; for a sum z it gives
 
 
 def build_model(hidden, activation="relu", batch_norm=True):
-    """Return the network: (N, 1, 28, 28) or (N, 784) -> logits (N, 10).
+    """Return the network: (N, 1, 28, 28) or (N, 784) -> logits (N, 10); the 1 is for grey.
 
     `hidden` are the widths of the hidden layers. Batch normalisation stands between a layer and its
-    ReLU. For each unit it replaces the sum z by g (z - mean) / sd + s, with the mean and the
-    standard deviation of this unit's sums over the batch: sums of 1, 3 and 5 become -1.22, 0 and
-    1.22 before g and s. The two are learned as weights are, beginning with g = 1 and s = 0. So how
-    large the unit's numbers are depends on two weights alone, and no longer on all weights of the
-    layers before it, which change with every step. In practice this allows longer steps; why is
-    disputed. When the network reads (eval), averages over past batches stand in for mean and sd.
-    Ioffe and Szegedy, ICML 2015.
+    ReLU. For each unit it replaces the sum z by g (z - mean) / sd + s. Mean and standard deviation
+    are those of this unit's sums over the batch; this sd divides by their number, not by one less.
+    Sums of 1, 3 and 5 have mean 3 and sd 1.63: they become -1.22, 0 and 1.22 before g and s. g and
+    s are learned as weights are, beginning with g = 1 and s = 0. So how large the unit's numbers
+    are depends on g and s alone, and no longer on all weights of the layers before it, which change
+    with every step. In practice this allows longer steps; why is disputed. When the network reads
+    (eval), averages over past batches stand in for mean and sd. Ioffe and Szegedy, ICML 2015.
     """
     layers = [train_utils.Flatten()]  # (N, 784)
     for n_in, n_out in pairwise((784, *hidden)):
@@ -150,7 +150,7 @@ RECIPE = {
     "momentum": 0.9,  # in Nesterov's form, as in lesson 1
     "schedule": "one-cycle",  # the rate rises, then falls
     "augment": False,  # if True, each digit is moved at random, anew in every epoch
-    "averaging": 0.998,  # what reads is the mean of the weights of about the last 500 steps
+    "averaging": 0.998,  # it reads with the mean of the weights of about the last 500 steps
     "adversarial": 1.5,  # length of the adversarial step; a digit's own is 9.2
 }
 
@@ -163,17 +163,18 @@ RECIPE = {
 #
 # An example. With five seeds a setting misreads 0.2, 0.3, 0.1, 0.4 and 0.2 % more of the digits
 # than the baseline does. The mean of these differences is 0.24, their standard deviation 0.11. Five
-# other seeds would give another mean. A mean of 5 numbers scatters sqrt(5) times less than one
-# number: its standard deviation is 0.11 / sqrt(5) = 0.05. If that were known exactly, the mean
-# would lie within 1.96 * 0.05 of the true difference in 95 of 100 such experiments. It is estimated
-# from five numbers, so Student's table says 2.8 in place of 1.96. The 95 % interval is
+# other seeds would give another mean. In a mean of 5 numbers high and low ones partly cancel: it
+# scatters sqrt(5) times less than one number. So its standard deviation is 0.11 / sqrt(5) = 0.05.
+# If we knew this 0.05 exactly, 95 of 100 such means would lie within 1.96 * 0.05 of the true
+# difference: the bell curve says so. But we estimate the 0.05 from five numbers, and may be wrong.
+# Student's table allows for that: 2.8 in place of 1.96. So the 95 % interval is
 # 0.24 +- 2.8 * 0.05, from 0.10 to 0.38. 0 lies outside of it, so the verdict is "more errors".
 #
-# The sweep does this with two additions. Several comparisons widen the interval: one of many may
-# win by luck, so of four comparisons each gets 5 % / 4 in place of 5 % (Bonferroni). And five
-# numbers tell little about chance. So how far chance moves a difference is estimated from all
-# settings of the table together, and all get an interval of the same width
-# (utils.compare_settings). The interval tells what other seeds would give, not other digits.
+# The sweep does this with two additions. A 95 % interval misses the true difference in 5 of 100
+# experiments. Of four such intervals, one misses more often. So each may miss in only
+# 5 % / 4 = 1.25 %, and must be wider (Bonferroni). And five differences tell little about chance.
+# So their scatter is estimated from all settings of the table together. All get an interval of the
+# same width (utils.compare_settings). It tells what other seeds would give, not other digits.
 #
 # The dev set decides. The test set is not looked at: what was chosen on it would look too good.
 

@@ -5,10 +5,10 @@ be added to a loop: augmentation, adversarial examples, a schedule, averaged wei
 that puts all this together, in two functions, run_epoch() and train_model(). The rest is for
 looking up: the command line; checkpoints; the report; comparisons of settings.
 
-A network has a head for each digit that it reads: one, until lesson 4. So read (heads, B, 10) as
-(1, B, 10), and skip what is said of pairs. Shapes: N examples, B of them in a batch, C channels, H
-rows, W columns. From the course are the names Flatten, batchify_data, compute_accuracy, run_epoch
-and train_model.
+A network has a head for each digit that it reads. Before lesson 4 there is one head. So
+(heads, B, 10) is (1, B, 10), and you can skip what is said of pairs. Shapes: N examples, B of them
+in a batch, C channels (1; lesson 3 has more), H rows, W columns. From the course are the names
+Flatten, batchify_data, compute_accuracy, run_epoch and train_model.
 """
 
 import argparse
@@ -113,9 +113,9 @@ def logits_of(model, x, precision="fp32"):
 def losses_of(logits, y, label_smoothing=0.0):
     """Return the mean cross-entropy of every head: (heads,); y (heads, B).
 
-    cross_entropy is softmax and -log p of the right class in one. Label smoothing changes what the
-    network is to say: a share of every label is spread evenly over the ten classes. With 0.05 the
-    right class gets 0.95 + 0.005, every other one 0.005. The loss is then lowest at these
+    cross_entropy is softmax and -log p of the right class in one. Label smoothing changes the
+    goal: a small share of every label is spread evenly over the ten classes. With 0.05 the right
+    class gets 0.95 + 0.005, every other one 0.005. The loss is then lowest at these
     probabilities. With plain labels it is lowest at p = 1, which takes infinite logits: the network
     goes on to make large logits larger, even where it reads right. Szegedy et al., CVPR 2016 (arXiv
     1512.00567), section 7.
@@ -136,7 +136,7 @@ def random_affine(x, *, rotation=10.0, scale=0.1, shear=0.1, shift=2.0):
     image twice. An image is turned by up to `rotation` degrees either way, grows or shrinks by up
     to the share `scale`, leans like italic letters by up to `shear` pixels in each pixel of height,
     and moves by up to `shift` pixels. All four together are an affine map: a matrix times the
-    place, plus a shift. What comes in from outside the image is black.
+    place, plus a shift. What comes in from outside the image is paper, 0.
     """
     n, _, height, width = x.shape
     dice = 2 * torch.rand(n, 6, device=x.device) - 1  # from -1 to 1
@@ -155,7 +155,7 @@ def random_affine(x, *, rotation=10.0, scale=0.1, shear=0.1, shift=2.0):
 
 
 def adversarial_examples(model, x, y, length, precision="fp32"):
-    """Return the images x (B, ...), each moved by `length` to where its loss grows fastest.
+    """Return the images x (B, ...), each moved by `length` so that its loss grows most.
 
     This is adversarial_step() of lesson 1, by autograd: one step along the gradient of the loss
     with respect to the pixels, with a given Euclidean length for each image. Goodfellow et al.,
@@ -202,9 +202,10 @@ def moving_average(model, decay):
     decay^k times as much as the last ones. The sum 1 + decay + decay^2 + ... is 1 / (1 - decay):
     with 0.998 the average is about the mean of the last 500 steps. Steps jump from side to side of
     the valley in which the loss is low; the mean lies between. Polyak and Juditsky, SIAM J. Control
-    Optim. 30 (1992), show for plain means that they do better than the last weights. Early in a
-    run, when the weights still move far, the average should be of fewer steps: after n steps the
-    decay is (1 + n) / (10 + n), until that is more than `decay`.
+    Optim. 30 (1992), prove that an ordinary mean of all steps does better than the last weights.
+    Early in a run, when the weights still move far, the average should be of fewer steps. So after
+    n steps the decay is (1 + n) / (10 + n), until that exceeds `decay`: the average is of about
+    (10 + n) / 9 steps.
     """
 
     @torch.no_grad()
@@ -212,7 +213,7 @@ def moving_average(model, decay):
         share = 1 - min(decay, (1 + float(n)) / (10 + float(n)))
         for average, value in zip(averages, values, strict=True):
             if average.is_floating_point():
-                average.lerp_(value, share)
+                average.lerp_(value, share)  # average + share (value - average), as above
             else:  # how many batches batch normalisation has seen
                 average.copy_(value)
 
@@ -238,12 +239,13 @@ def run_epoch(
 ):
     """Go through all batches once: train if model.training, otherwise evaluate without gradients.
 
-    This is the loop of nnet_fc.train_plainly(); new are the counting, and what stands under an if.
-    An evaluation needs no optimizer: it may be None. Returns (loss, accuracy), averaged over
-    examples; for a model with two heads, which trains on the mean of its losses, ((loss1, loss2),
-    (accuracy1, accuracy2)). Losses are plain cross-entropies. In training `harder(x, y)`, if given,
-    replaces the images by harder ones. Loss and accuracy are then those of the harder images: so
-    more training digits may be misread than dev digits. Raises UserError if there is no batch.
+    This is the loop of nnet_fc.train_plainly(). New are the counting, the heads, and the lines with
+    harder, label_smoothing, scheduler and average, which are used if they are given. An evaluation
+    needs no optimizer: it may be None. Returns (loss, accuracy), averaged over examples; for a
+    model with two heads, which trains on the mean of its losses, ((loss1, loss2), (accuracy1,
+    accuracy2)). Losses are plain cross-entropies. In training `harder(x, y)`, if given, replaces
+    the images by harder ones. Loss and accuracy are then those of the harder images: so more
+    training digits may be misread than dev digits. Raises UserError if there is no batch.
     """
     device = next(model.parameters()).device
     loss_sum, right, count = 0, 0, 0
@@ -335,7 +337,7 @@ def train_model(
     for epoch in run.epochs(save, restore):
         if run.seed is not None:
             torch.manual_seed(run.seed_of(epoch))  # a resumed run draws the same numbers
-        # train() and eval() switch what batch normalisation and dropout do.
+        # train() and eval() switch what batch normalisation does, and dropout (see lesson 3).
         train = run_epoch(run.progress(train_data), model.train(), optimizer, **how)
         dev = run_epoch(dev_data, judged.eval(), None, precision=precision) if dev_data else None
         rate = lr * factor(epoch * len(train_data) - 1)  # of the epoch's last step

@@ -1031,7 +1031,10 @@ LOOPS = [
                 "        train = run_epoch(",
                 "        dev = run_epoch(dev_data, judged.eval(), None)\n        train = run_epoch(",
             ),
-            ("        dev = run_epoch(dev_data, judged.eval(), None, precision=precision)", "       "),
+            (
+                "        dev = run_epoch(dev_data, judged.eval(), None, precision=precision)",
+                "       ",
+            ),
             (" if dev_data else None\n", "\n"),
         ),
         (
