@@ -41,16 +41,25 @@ def nothing(name):
 
 
 SOFTMAX = "there is a softmax before the cross-entropy, which has one of its own"
+EXPECTS = "a linear layer expects"
 CLASS = [
-    grades("ada", lost("nnet_fc", f"{SOFTMAX}: ten outputs add up to 1"), lost("conv", SOFTMAX)),
-    grades("ben", lost("mlp", f"{SOFTMAX}: ten outputs add up to 1 (head 2)")),
+    grades(
+        "ada",
+        lost("nnet_fc", f"{SOFTMAX}: ten outputs add up to 1", key="softmax"),
+        lost("conv", SOFTMAX, key="softmax"),
+    ),
+    grades("ben", lost("conv", f"{SOFTMAX}: ten outputs add up to 1 (head 2)", key="softmax")),
     grades(
         "cem",
-        lost("nnet_cnn", "a linear layer expects 64 numbers and gets 128: main() ends with Error"),
+        lost("nnet_cnn", f"{EXPECTS} 64 and gets 128: main() ends with Error", key="sizes"),
         lost("nnet_cnn", "main() ends with RuntimeError: 64 and 128 (nnet_cnn.py)", key="raises"),
-        lost("mlp", SOFTMAX),
+        lost("mlp", SOFTMAX, key="softmax"),
     ),
-    grades("dora", lost("nnet_cnn", "a linear layer expects 1024 numbers and gets 2e+03")),
+    grades(
+        "dora",
+        lost("nnet_cnn", f"{EXPECTS} 1024 and gets 2e+03", key="sizes"),
+        lost("nnet_cnn", "the outputs are squashed", key="squashed"),
+    ),
     grades("eli", lost("mlp", "'a test' does not come to an end within 4 s", key="hangs")),
     grades(
         "fay",
@@ -116,22 +125,35 @@ def test_less_detail_gives_nothing_of_more_away():
 
 def test_a_mistake_is_counted_once_for_everybody_who_makes_it():
     """Whatever its numbers, in whichever exercises, how often; what follows from it is left out."""
-    known = class_report.shared(class_report.handed_in(CLASS), "known")
+    known = class_report.shared(class_report.handed_in(CLASS), ["known"])
     assert [row[:3] for row in known] == [
-        (3, "nnet_fc, mlp, conv", SOFTMAX),
-        (2, "nnet_cnn", "a linear layer expects … numbers and gets …"),
+        (["ada", "ben", "cem"], "nnet_fc 1, mlp 1, conv 2", SOFTMAX),
+        (["cem", "dora"], "nnet_cnn", f"{EXPECTS} 64 and gets 128"),
+        (["dora"], "nnet_cnn", "the outputs are squashed"),
     ]
-    ((number, exercise, _, example, name),) = class_report.shared(CLASS, "unknown")
-    assert (number, exercise, name) == (1, "conv", "fay") and example.startswith(
-        "forward ends with"
+    (row,) = class_report.shared(CLASS, ["unknown"])
+    assert (row.names, row.exercises) == (["fay"], "conv")
+    assert row.message.startswith("forward ends with")
+
+
+def test_a_topic_counts_each_person_once():
+    logits, shapes, python = class_report.shared(CLASS, ["known", "unknown"], by="topic")
+    assert logits[:3] == (
+        ["ada", "ben", "cem", "dora"],
+        "nnet_fc 1, nnet_cnn 1, mlp 1, conv 2",
+        "logits and cross-entropy",
     )
+    assert (shapes.names, python.names) == (["cem", "dora"], ["fay"])
+    assert class_report.who([str(i) for i in range(9)]) == "0, 1, 2, 3, 4, 5 and 3 more"
 
 
 def test_the_page_says_what_to_repeat_and_whom_to_look_at(tmp_path, monkeypatch):
     caught = figures_drawn(monkeypatch)
     class_report.write(tmp_path / "class.md", CLASS, "today")
     page = (tmp_path / "class.md").read_text(encoding="utf-8").splitlines()
-    assert f"| 3 | nnet_fc, mlp, conv | {SOFTMAX} | ada |" in page
+    assert "| 2 | shapes: what a model gets and gives | nnet_cnn |" in page
+    assert f"| 3 | nnet_fc 1, mlp 1, conv 2 | {SOFTMAX} | ada, ben, cem |" in page
+    assert "| nnet_cnn | the outputs are squashed | dora |" in page
     assert (
         "today: 9 submissions, 7 with something to grade. The median is 98 % of the points; "
         in (page[2][: page[2].index("1 of 7 got all of them")])
@@ -141,12 +163,13 @@ def test_the_page_says_what_to_repeat_and_whom_to_look_at(tmp_path, monkeypatch)
     assert "| eli | mlp: 'a test' does not come to an end within 4 s |" in page
     assert "| hana | handed in nothing that is graded |" in page
     assert "| ida | could not be graded: OSError |" in page
-    assert "| mlp | 7 | 4 | 9.0 | 9 |" in page
+    assert "| mlp | 7 | 5 | 9.0 | 9 | 100 |" in page
     assert any("(class.png)" in line for line in page) and (tmp_path / "class.png").exists()
     (figure,) = caught
     points, bars = figure.axes
     assert [bar.get_height() for bar in points.patches] == [0] * 9 + [6, 1]
-    assert [bar.get_width() for bar in bars.patches] == [3, 2]
+    assert [bar.get_width() for bar in bars.patches] == [4, 2, 1]
+    assert bars.get_xlim() == (0, 7)
 
 
 def test_a_class_that_handed_in_nothing_has_a_page_as_well(tmp_path):

@@ -2,14 +2,17 @@
 
 The question is what a learner gets who asks for a hint. It leads to the mistake and does not name
 it, so mistakes of one kind share a question. Words in braces are filled in where the mistake is
-found. `python tests/grade.py --class-report` counts by the key.
+found. `python tests/grade.py --class-report` counts by the key and by the topic.
 """
 
 # ruff: noqa: E501 - one mistake stands on one line
 
-# question: {key: the mistake in words}
+# (topic, question): {key: the mistake in words}
 TOPICS = {
-    "What does this function give for 2, for -2, for 0.3 and for 250, by the formula and by yours?": {
+    (
+        "the activation functions",
+        "What does this function give for 2, for -2, for 0.3 and for 250, by the formula and by yours?",
+    ): {
         "function": "{name} is wrong",
         "lets_negative_through": "{name} lets negative x through",
         "min_for_max": "{name} is 0 above zero, min for max",
@@ -37,13 +40,16 @@ TOPICS = {
         "is_the_activation": "{name} is the activation itself",
         "at_zero": "the derivative at 0 is neither 0 nor 1 nor between them",
     },
-    "What does the exercise say that a new network starts with?": {
+    ("how a network begins", "What does the exercise say that a new network starts with?"): {
         "start_shape": "{name} has another shape than the exercise's",
         "start_value": "{name} starts with other numbers than the exercise's",
         "start_setting": "{name} is not the exercise's",
         "share": "two networks share their parameters",
     },
-    "Write the path from x to the prediction down: which step comes when, and what does each use?": {
+    (
+        "the forward pass",
+        "Write the path from x to the prediction down: which step comes when, and what does each use?",
+    ): {
         "predict": "predict is wrong",
         "predict_no_bias": "predict ignores the biases",
         "predict_no_bias_relu": "predict ignores the biases and the ReLU",
@@ -67,7 +73,10 @@ TOPICS = {
         "predict_remembers": "predict remembers an earlier answer: after the parameters have changed it still gives the old one",
         "predict_changes": "predict changes the {name}: only train may",
     },
-    "Which numbers may change between the first line of train and its last, and which must not yet?": {
+    (
+        "the step of gradient descent",
+        "Which numbers may change between the first line of train and its last, and which must not yet?",
+    ): {
         "step": "the step of the {name} is wrong, {how}",
         "step_none": "the {name} are not changed at all",
         "step_sign": "the sign of the {sign} is wrong: the step climbs instead of going down",
@@ -94,7 +103,10 @@ TOPICS = {
         "step_twice_over": "train takes two steps in one call",
         "step_rough": "the step of the {name} is right to three figures only: a number of few digits, as float16, is on the way",
     },
-    "What does the error do on its way back through the output weights and through the bend?": {
+    (
+        "backpropagation",
+        "What does the error do on its way back through the output weights and through the bend?",
+    ): {
         "slope_of_output": "the step of the {name} takes the ReLU's derivative of the output, not of the hidden units",
         "train_no_bias": "the forward pass of train leaves out the biases",
         "train_no_relu": "the forward pass of train leaves out the ReLU",
@@ -124,7 +136,10 @@ TOPICS = {
         "bias_output_gradient": "the biases are moved by the gradient of the output weights",
         "bias_times_x": "the bias gradient is multiplied by {x}",
     },
-    "What happens to the step if you double learning_rate, or epochs_to_train, of a network?": {
+    (
+        "learning rate, epochs, points",
+        "What happens to the step if you double learning_rate, or epochs_to_train, of a network?",
+    ): {
         "rate_none": "train moves nothing, at whatever learning rate",
         "rate_fixed": "the learning rate is written into train",
         "rate_other": "train does not multiply by self.learning_rate once",
@@ -136,12 +151,18 @@ TOPICS = {
         "between": "train_neural_network changes the {name} outside train",
         "learns_not": "the network does not learn the exercise's points",
     },
-    "Which two predictions, one too high and one too low, would your test have to tell apart?": {
-        "report_same": "test_neural_network says the same of a prediction 0.05 off, which passes, and of one 0.5 off",
+    (
+        "testing one's network",
+        "Which two predictions, one too high and one too low, would your test have to tell apart?",
+    ): {
+        "report_same": "test_neural_network gives one verdict to a right prediction (0.05 off) and to a wrong one (0.5 off)",
         "report_low": "test_neural_network lets a prediction pass that is 0.5 too low: it is abs(prediction - 7 x1) that has to be below 0.1",
         "report_strict": "test_neural_network fails a prediction that is 0.05 too low: abs(prediction - 7 x1) < 0.1 passes",
     },
-    "Number six pictures 0 to 5 and print which numbers end up in which batch, beside which labels.": {
+    (
+        "batches, labels, accuracy",
+        "Number six pictures 0 to 5 and print which numbers end up in which batch, beside which labels.",
+    ): {
         "flatten_shape": "Flatten gives another shape",
         "flatten_order": "Flatten changes the order of the numbers",
         "batch_keys": "a batch has no 'x' and 'y'",
@@ -149,7 +170,7 @@ TOPICS = {
         "x_type": "a batch's 'x' is of another type: {name} where torch.float32 is right",
         "x_shape": "a batch's 'x' is of another shape",
         "pixels": "the pixels of a batch are not those of the pictures: {how}",
-        "y_rows": "a batch's 'y' does not hold a row of labels for each digit",
+        "y_rows": "a batch's 'y' is not (2, N), a row of labels for each digit",
         "y_kind": "a batch's 'y' holds no tensors",
         "y_type": "a batch's 'y' is of another type: {name} where torch.int64 is right",
         "y_shape": "a batch's 'y' is of another shape",
@@ -171,7 +192,10 @@ TOPICS = {
         "accuracy_near": "compute_accuracy counts a prediction as right that is one off",
         "accuracy_divisor": "compute_accuracy is divided by a fixed number, not by the number of examples",
     },
-    "Which five things happen to a batch in training, in which order, and which of them in eval?": {
+    (
+        "a step of training (run_epoch)",
+        "Which five things happen to a batch in training, in which order, and which of them in eval?",
+    ): {
         "answer_kind": "what run_epoch returns is not a pair of loss and accuracy",
         "answer_count": "run_epoch returns too few or too many numbers",
         "trains_wrongly": "run_epoch trains wrongly, {how}",
@@ -201,10 +225,13 @@ TOPICS = {
         "rate_decays": "run_epoch changes the optimizer's learning rate",
         "clips": "the gradients are cut to a length that nobody asked for",
         "train_mode": "run_epoch puts the model into training mode by itself: dropout works while it evaluates",
-        "eval_trains": "run_epoch trains in eval mode",
+        "eval_trains": "run_epoch trains in eval mode, so that it learns from dev and test as well",
         "eval_mode": "run_epoch puts a model that is in training mode into eval mode: dropout never works",
     },
-    "Work the mean over two small batches out by hand: which numbers are divided by what, how often?": {
+    (
+        "averages over an epoch (run_epoch)",
+        "Work the mean over two small batches out by hand: which numbers are divided by what, how often?",
+    ): {
         "averages": "run_epoch reports wrong averages",
         "last_both": "run_epoch reports its last batch, not the average over all",
         "last_loss": "run_epoch reports the loss of its last batch, not the average over all",
@@ -241,7 +268,10 @@ TOPICS = {
         "losses_by_others": "the loss of each head is taken against the other digit's labels",
         "accuracies_by_others": "the accuracy of each head is counted against the other digit's labels",
     },
-    "Which settings was train_model given, where does each arrive, and what is dev there for?": {
+    (
+        "train_model: its settings, and dev",
+        "Which settings was train_model given, where does each arrive, and what is dev there for?",
+    ): {
         "dev_in_training_mode": "train_model is in training mode while it evaluates the dev data: model.eval() is missing",
         "train_in_eval_mode": "train_model trains in eval mode: model.train() is missing",
         "passes": "train_model passes too few or too many batches of training data in training mode",
@@ -268,24 +298,36 @@ TOPICS = {
         "returns_percent": "the accuracy that train_model returns is in per cent",
         "returns_train": "what train_model returns is the accuracy on the training data",
     },
-    "Send six pictures through your model: which shape has the answer, and what is in each row?": {
+    (
+        "shapes: what a model gets and gives",
+        "Send six pictures through your model: which shape has the answer, and what is in each row?",
+    ): {
         "returns_nothing": "forward returns nothing: is a return missing?",
         "one_tensor": "forward returns one tensor where two (N, 10), one per digit, are right",
         "result_count": "forward returns {name} results where 2, one per digit, are right",
         "no_tensor": "{name} gives no tensor",
         "answer_shape": "{name} gives {got} where {right} is right",
-        "batch_norm_alone": "the answer for a picture depends on the other pictures of its batch: batch normalisation uses the batch's own statistics in eval",
         "nine_classes": "the last layer has fewer than ten outputs, one for each digit",
         "fixed_batch": "the number of pictures in a batch is written into the model",
         "not_flattened": "the pictures are not flattened before the first linear layer",
+        "not_images": "a convolution gets rows of numbers: the pictures are not reshaped to (N, 1, 28, 28)",
         "sizes": "a linear layer expects {expected} numbers of each picture and gets {got}",
+    },
+    (
+        "eval mode: each picture's answer is its own",
+        "Give six pictures to your model in eval mode, twice, then one of them alone: what must be equal?",
+    ): {
+        "batch_norm_alone": "the answer for a picture depends on the other pictures of its batch: batch normalisation uses the batch's own statistics in eval",
         "random_in_eval": "dropout stays on in eval, or something else is random there: the same pictures give different answers twice",
         "remembers_pictures": "the model remembers the pictures of an earlier call: other pictures get their answer",
-        "mixes_pictures": "the answer for a picture depends on the other pictures of its batch",
+        "mixes_pictures": "the answer for a picture depends on the other pictures of its batch: a reshape or a mean mixes them",
         "input_in_place": "forward changes the pictures that it is given, in place",
         "changes_mode": "forward calls eval() or train() itself: it changes the model's mode",
     },
-    "What does cross_entropy expect, and which values can your last layer give?": {
+    (
+        "logits and cross-entropy",
+        "What does cross_entropy expect, and which values can your last layer give?",
+    ): {
         "softmax": "there is a softmax before the cross-entropy, which has one of its own",
         "softmax_batch": "there is a softmax over the pictures of a batch (dim=0)",
         "squashed": "the outputs are squashed by a sigmoid or tanh before the cross-entropy",
@@ -294,7 +336,10 @@ TOPICS = {
         "dropout_on_logits": "there is a dropout after the last layer{where}: it sets answers to 0",
         "main_squashed": "main() has a {name} before the cross-entropy, which has one of its own",
     },
-    "Where does each of the two heads get its numbers from, and does all of the picture reach it?": {
+    (
+        "two heads",
+        "Where does each of the two heads get its numbers from, and does all of the picture reach it?",
+    ): {
         "same_columns": "both heads read the same ten columns: their answers are equal",
         "shared_columns": "the heads share {name} of their ten columns",
         "blind_head": "the {name} head does not look at the picture",
@@ -302,17 +347,23 @@ TOPICS = {
         "shuffled_blind": "{name} sees only how bright the picture is, not where",
         "instances_share": "two models share their weights: a layer is made outside __init__",
     },
-    "Follow the loss backwards: which layers does it reach, and which of them does the optimizer know?": {
+    (
+        "gradients, and what the optimizer knows",
+        "Follow the loss backwards: which layers does it reach, and which of them does the optimizer know?",
+    ): {
         "no_gradient": "{name} gets no gradient: detach(), .data, no_grad() or argmax cuts it off",
         "no_parameters": "the model has no parameters: are its layers kept in a plain list?",
         "not_registered": "a layer with weights {name} is not registered and never learns: layers belong in __init__, as attributes of self or in an nn.ModuleList, not in a list nor into forward",
         "gradient_infinite": "the gradient of {name} is not a finite number",
-        "cut_off": "{name} has a say in the answer but gets no gradient: detach(), .data, no_grad() or requires_grad=False cuts it off, so it never learns",
-        "half_cut_off": "{name} gets no gradient from the {head} head, which it has a say in: a detach() cuts it off there",
+        "cut_off": "the answer depends on {name}, but it gets no gradient: detach(), .data, no_grad() or requires_grad=False cuts it off, so it never learns",
+        "half_cut_off": "{name} gets no gradient from the {head} head, whose answer depends on it: a detach() cuts it off there",
         "no_convolution": "there is no convolution in the model",
         "convolution_unused": "there is no convolution on the way from the picture to the answer: the layer is made and not used",
     },
-    "Which pictures train, which choose, which are reported, and where does main() keep them apart?": {
+    (
+        "train, dev and test in main()",
+        "Which pictures train, which choose, which are reported, and where does main() keep them apart?",
+    ): {
         "main_nothing": "main() trains no model: no pictures go through one in training mode",
         "no_main": "{name} has no main() and trains nothing when it is run",
         "eval_with_training": "run_epoch gets a model in training mode and no optimizer: model.eval() is missing where a set is only read",
@@ -331,7 +382,7 @@ TOPICS = {
         "test_chooses": "the test set is used to choose: {how}. That is what dev is for",
         "dev_reported": "the {name} set is reported as test: no test picture is looked at after the training",
         "untrained_tested": "what is tested was not trained: {how}",
-        "labels_wrong": "the labels{owner} do not belong to the pictures: they were shuffled or cut apart",
+        "labels_wrong": "the labels{owner} do not belong to the pictures: the two were shuffled or cut apart",
         "labels_shifted": "the labels{owner} are changed: each is {how}",
         "labels_of_other": "the {name} head {verb} the {other} digit's labels",
         "one_class": "the network is trained on pictures of {name} only",
@@ -342,12 +393,18 @@ TOPICS = {
         "black_pictures": "the {name} pictures are all of one grey: nothing of the digits is left",
     },
     # Of our lessons' steps: tests/practice/steps.py has a question for each.
-    "What does `python tests/exercises.py check DIR --step NAME --hint` ask?": {
+    (
+        "steps of the lessons",
+        "What does `python tests/exercises.py check DIR --step NAME --hint` ask?",
+    ): {
         "lesson_step": "{name}: {words}",
         "lesson_step_unknown": "{name} is wrong",
         "lesson_step_open": "{name} is not written yet",
     },
-    "What does the last line of Python's message say, and which line of your file does it name?": {
+    (
+        "Python: files, names, errors",
+        "What does the last line of Python's message say, and which line of your file does it name?",
+    ): {
         "missing": "{owner} has no {name}{why}",
         "raises": "{what} ends with {error}",
         "import_fails": "{name} cannot be imported: {error}",
@@ -361,5 +418,8 @@ TOPICS = {
         "number_count": "{what} is {name} numbers where one is right",
     },
 }
-MISTAKES = {key: (words, hint) for hint, group in TOPICS.items() for key, words in group.items()}
+MISTAKES = {
+    key: (words, hint) for (_, hint), group in TOPICS.items() for key, words in group.items()
+}
+TOPIC_OF = {key: topic for (topic, _), group in TOPICS.items() for key in group}
 assert len(MISTAKES) == sum(map(len, TOPICS.values())), "a key stands twice"

@@ -70,6 +70,8 @@ def explain(mistake, count):
         return Mistake("nine_classes", text)
     if re.search(r"shape '\[\d+, -1\]' is invalid", text):
         return Mistake("fixed_batch", text)
+    if re.search(r"input to conv2d, but got input of size: \[\d+(, \d+)?\]", text):
+        return Mistake("not_images", text)
     found = re.search(r"\((\d+)x(\d+) and (\d+)x(\d+)\)", text)
     if not found:
         return mistake

@@ -5,24 +5,24 @@ write() makes FILE.md and FILE.png; terminal_lines() is what grade.py prints at 
 
 import re
 import statistics
-import textwrap
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
 import utils
+from tests.contract.mistakes import TOPIC_OF
 from tests.grading import report
 from tests.grading.judge import one_line
 from tests.grading.supervisor import ALL
 
 MOST_BARS = 10  # in the picture; the page lists all
 MOST_ROWS = 5  # on the terminal
+MOST_NAMES = 6  # in a cell of the page
 PARAMETERS = re.compile("(output|hidden) weights|biases")  # one mistake in three tests
 NUMBER = re.compile(r"(?<![\w.])-?(\d[\d.]*(e[+-]?\d+)?|inf|nan)\b")
-STOPPED = {"hangs", "dies", "given_up", "time_over", "too_much"}  # keys of the contract's mistakes
-UNKNOWN = re.compile(
-    r"( is wrong|wrongly|wrong averages|not written yet)$|"
-    r"ends with|cannot be imported|(is|are) right\b"
-)
+# Keys of the contract's mistakes.
+STOPPED = {"hangs", "dies", "given_up", "time_over", "too_much"}
+UNKNOWN = {"function", "predict", "step", "points", "accuracy", "trains_wrongly", "averages"}
+UNKNOWN |= {"optimizer", "raises", "import_fails", "lesson_step_unknown", "lesson_step_open"}
 
 
 class Graded(NamedTuple):
@@ -38,6 +38,7 @@ class Mistake(NamedTuple):
 
     kind: str  # known, unknown or stopped
     exercise: str
+    topic: str
     key: str  # what is counted: the same for all who make the mistake
     words: str  # what it is, without numbers
     message: str  # as the learner reads it
@@ -50,10 +51,11 @@ def mistake_of(result):
         words = f"{function}: {words}"
     if result.key in {"raises", "import_fails"}:
         words = words.split(": ")[0]  # the kind of error, without its own words
-    unknown = result.key != "lesson_step" and UNKNOWN.search(words)
+    unknown = result.key in UNKNOWN
     kind = "stopped" if result.key in STOPPED else "unknown" if unknown else "known"
     key = PARAMETERS.sub("weights", NUMBER.sub("…", words.replace("perhaps ", "")))
-    return Mistake(kind, result.exercise, key, words, result.message)
+    topic = TOPIC_OF.get(result.key, "")
+    return Mistake(kind, result.exercise, topic, key, words, result.message)
 
 
 def mistakes_of(results):
@@ -73,27 +75,39 @@ def mistakes_of(results):
     return list(found.values())
 
 
-def shared(graded, kind):
-    """Rows (how many, exercises, words, example, whose it is), the most frequent first."""
+class Shared(NamedTuple):
+    """A mistake, or a topic, and who shares it."""
+
+    names: list  # of the submissions, each once
+    exercises: str  # with how many in each, where there are several
+    words: str
+    message: str  # an example, as its learner reads it
+
+
+def shared(graded, kinds, by="key"):
+    """What submissions share, by a field of Mistake: the most frequent first."""
     groups = defaultdict(list)
     for one in graded:
         for mistake in mistakes_of(one.results):
-            if mistake.kind == kind:
-                groups[mistake.key].append((one.name, mistake))
+            if mistake.kind in kinds and getattr(mistake, by):
+                groups[getattr(mistake, by)].append((one.name, mistake))
     rows = []
-    for key, group in groups.items():
-        words = {mistake.words for _, mistake in group}
-        exercises = {mistake.exercise for _, mistake in group}
-        rows.append(
-            (
-                len({name for name, _ in group}),
-                ", ".join(name for name in ALL if name in exercises),
-                words.pop() if len(words) == 1 else key,
-                group[0][1].message,
-                group[0][0],
-            )
-        )
-    return sorted(rows, key=lambda row: (-row[0], ALL.index(row[1].split(",")[0])))
+    for group in groups.values():
+        counts = {e: len({name for name, mistake in group if mistake.exercise == e}) for e in ALL}
+        counts = {exercise: count for exercise, count in counts.items() if count}
+        most = max(counts, key=counts.get)  # the example is of where it is most frequent
+        name, example = next(one for one in group if one[1].exercise == most)
+        names = dict.fromkeys([name, *(other for other, _ in group)])
+        parts = [f"{one} {n}" if len(counts) > 1 else one for one, n in counts.items()]
+        words = example.words if by == "key" else example.topic
+        rows.append(Shared(list(names), ", ".join(parts), words, example.message))
+    return sorted(rows, key=lambda row: -len(row.names))
+
+
+def who(names):
+    """The names of those who share something, the first few of many."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def handed_in(graded):
@@ -121,21 +135,39 @@ def write(path, graded, date):
 def page(graded, date, picture):
     """The lines of the page."""
     there = handed_in(graded)
+    topics = shared(there, ["known", "unknown"], by="topic")
+    known, unknown = (shared(there, [kind]) for kind in ("known", "unknown"))
+    several = [row for row in known if len(row.names) > 1]
+    alone = [row for row in known if len(row.names) == 1]
     return [
         "# Class report",
         "",
         f"{date}: {plural(len(graded), 'submission')}, {summary(there)}.",
         "",
-        f"![The points of the class, and the most frequent mistakes]({picture})",
+        f"![The points of the class, and the topics of its mistakes]({picture})",
         "",
         "## What to repeat",
         "",
-        f"Known mistakes, by how many of the {len(there)} who handed something in make them.",
-        "Whoever makes several counts in several rows.",
+        f"How many of the {len(there)} who handed something in make a mistake of each topic. The",
+        "number behind an exercise is how many do so there; one person may in several.",
         "",
         *table(
-            ["how many", "exercise", "mistake", "for example"],
-            [(n, where, words, name) for n, where, words, _, name in shared(there, "known")],
+            ["how many", "topic", "exercises"],
+            [(len(row.names), row.words, row.exercises) for row in topics],
+        ),
+        "## The mistakes",
+        "",
+        "That several make; where their numbers differ, those of the first one are shown.",
+        "",
+        *table(
+            ["how many", "exercise", "mistake", "who"],
+            [(len(r.names), r.exercises, r.words, who(r.names)) for r in several],
+        ),
+        "That one alone makes:",
+        "",
+        *table(
+            ["exercise", "mistake", "who"],
+            [(row.exercises, row.words, row.names[0]) for row in alone],
         ),
         "## Not recognised",
         "",
@@ -143,19 +175,20 @@ def page(graded, date, picture):
         "mistake too, only that one counts.",
         "",
         *table(
-            ["how many", "exercise", "one example", "submission"],
-            [(n, where, text, name) for n, where, _, text, name in shared(there, "unknown")],
+            ["how many", "exercise", "one example", "who"],
+            [(len(r.names), r.exercises, r.message, who(r.names)) for r in unknown],
         ),
         "## To look at by hand",
         "",
         *table(["submission", "what happened"], by_hand(graded)),
         "## Points",
         "",
+        "What was not handed in counts as 0 in the total, and is left out of the exercise's mean.",
+        "",
         *table(
-            ["exercise", "handed in", "without a mistake", "mean", "of"],
+            ["exercise", "handed in", "without a mistake", "mean", "of", "mean in %"],
             [row for name in ALL if (row := exercise_row(there, name))],
         ),
-        *table(["points, in %", *BINS], [["submissions", *distribution(there)]]),
     ]
 
 
@@ -208,8 +241,8 @@ def exercise_row(there, exercise):
     if not reached:
         return None
     mean = statistics.mean(points for points, _ in reached)
-    whole = sum(points == possible for points, possible in reached)
-    return exercise, len(reached), whole, f"{mean:.1f}", reached[0][1]
+    whole, of = sum(points == possible for points, possible in reached), reached[0][1]
+    return exercise, len(reached), whole, f"{mean:.1f}", of, f"{100 * mean / of:.0f}"
 
 
 BINS = [*(f"{low}-{low + 9}" for low in range(0, 100, 10)), "100"]
@@ -225,9 +258,9 @@ def distribution(there):
 
 
 def draw(path, graded):
-    """Two plots: the points of the class; the most frequent known mistakes."""
+    """Two plots: the points of the class; the topics of its mistakes."""
     there = handed_in(graded)
-    rows = shared(there, "known")[:MOST_BARS]
+    rows = shared(there, ["known", "unknown"], by="topic")[:MOST_BARS]
 
     def fill(axes, figure):
         points, bars = axes[:, 0]
@@ -235,14 +268,13 @@ def draw(path, graded):
         points.set(xlabel="points, in %", ylabel="submissions")
         points.set_title(f"The points of {plural(len(there), 'submission')}", loc="left")
         places = [-place for place in range(len(rows))]  # the first one is on top
-        bars.barh(places, [row[0] for row in rows], height=0.4, color=utils.ORANGE)
-        for place, (_, where, words, *_) in zip(places, rows, strict=True):
-            text = textwrap.shorten(f"{words} ({where})", 120, placeholder=" ...")
-            bars.text(0, place + 0.25, " " + text.replace("$", r"\$"), va="bottom")
-        bars.set_title(
-            "The most frequent known mistakes" if rows else "No known mistake", loc="left"
-        )
+        bars.barh(places, [len(row.names) for row in rows], height=0.4, color=utils.ORANGE)
+        for place, row in zip(places, rows, strict=True):
+            bars.text(0, place + 0.25, f" {row.words} ({row.exercises})", va="bottom")
+        title = f"How many of {len(there)} make a mistake of each topic"
+        bars.set_title(title if rows else "No mistake", loc="left")
         bars.set(xlabel="submissions", yticks=[], ylim=(-len(rows) + 0.5, 1))
+        bars.set_xlim(0, max(1, len(there)))
         for axis in (points.yaxis, bars.xaxis):
             axis.get_major_locator().set_params(integer=True)
 
@@ -265,9 +297,9 @@ def terminal_lines(graded):
         total = one_line(one.trouble, 60) or f"{row['total']} of {row['possible']}"
         lines.append("  ".join([f"{name:{width}}", *cells, total]))
     there = handed_in(graded)
-    rows = shared(there, "known")[:MOST_ROWS]
+    rows = shared(there, ["known"])[:MOST_ROWS]
     if rows:
         lines += ["", f"The most frequent known mistakes of {len(there)}:"]
-    for number, where, words, *_ in rows:
-        lines += report.folded(f"{number:4}  ", f"{words} ({where})")
+    for row in rows:
+        lines += report.folded(f"{len(row.names):4}  ", f"{row.words} ({row.exercises})")
     return lines

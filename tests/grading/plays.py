@@ -437,10 +437,11 @@ def changes(model, parameter, x):
     """By head whether other values of a parameter change the answers."""
     model.eval()
     torch.manual_seed(0)  # for a dropout that stays on
-    before, old = [out.clone() for out in heads_of(outputs(model, x))], parameter.clone()
+    # A forward that changes its pictures in place gets new ones.
+    before, old = [out.clone() for out in heads_of(outputs(model, x.clone()))], parameter.clone()
     parameter.add_(1 + torch.rand_like(parameter))
     torch.manual_seed(0)
-    after = heads_of(outputs(model, x))
+    after = heads_of(outputs(model, x.clone()))
     parameter.copy_(old)
     model.train()
     return [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
