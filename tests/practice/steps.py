@@ -310,7 +310,8 @@ LOOPS = [
         "in which mode? One over dev in which mode, and with no optimizer? Everything that "
         "these two calls need has been made above the loop.",
         "train = run_epoch(run.progress(train_data), model.train(), optimizer, **how); dev "
-        "= run_epoch(dev_data, judged.eval(), None, precision=precision); then "
+        "= run_epoch(dev_data, judged.eval(), None, precision=precision), or None if there are "
+        "no dev data; then "
         "run.record(train, dev, rate, arrays_of(judged.state_dict())), where rate is lr * "
         "factor(epoch * len(train_data) - 1), the last one. Before them, if run.seed is not "
         "None: torch.manual_seed(run.seed_of(epoch)).",
