@@ -146,8 +146,7 @@ def wrong_epochs(heads, batches):
         yield Mistake("clips"), trained(heads, batches, clip=clip)
     for key, loss in wrong_losses(heads):
         yield Mistake(key), trained(heads, batches, loss=loss)
-        both = Mistake(key)
-        both.words += "; and optimizer.zero_grad() is missing"
+        both = Mistake(key, also="; and optimizer.zero_grad() is missing")
         yield both, trained(heads, batches, loss=loss, accumulate=True)
 
 

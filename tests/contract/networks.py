@@ -215,9 +215,8 @@ def wrong_steps(case, group):
     for mistake, values in [*wrong_errors(case, group, name), *wrong_inputs(case, group), *more]:
         yield mistake, values
         turned = [2 * before - new for before, new in zip(old, values, strict=True)]
-        words = Mistake(mistake.key, **mistake.fields)
-        words.words += ", and the sign of the step is wrong too"
-        yield words, turned
+        also = ", and the sign of the step is wrong too"
+        yield Mistake(mistake.key, also=also, **mistake.fields), turned
 
 
 def wrong_errors(case, group, name):

@@ -274,10 +274,8 @@ def test_it_learns(player):
 
 @pytest.mark.points(2)
 def test_report(player):
-    """test_neural_network, if it says what passes, says it by abs(prediction - 7 x1) < 0.1
-
-    Its words are free, and who leaves it out has made no mistake in the network.
-    """
+    """test_neural_network, if it says what passes, says it by abs(prediction - 7 x1) < 0.1"""
+    # Its words are free, and who leaves it out has made no mistake in the network.
     outputs = {}
     player.ask("network", actions=[[0, "read"]])  # without a network there is nothing to test
     for error in (0.05, -0.05, 0.5, -0.5):

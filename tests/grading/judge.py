@@ -11,12 +11,16 @@ MESSAGE_LENGTH = 600  # characters: three lines of a terminal say what is wrong
 
 
 class Mistake(AssertionError):
-    """A known mistake: `key` (of MISTAKES), `words` that name it, `hint`, and its `numbers`."""
+    """A known mistake: `key` (of MISTAKES), `words` that name it, `hint`, and its `numbers`.
+
+    The field `also` is what is wrong besides; it follows the words.
+    """
 
     def __init__(self, key, numbers="", /, **fields):
         words, self.hint = MISTAKES[key]
         self.key, self.fields = key, fields
-        self.words, self.numbers = one_line(words.format(**fields)), one_line(numbers)
+        self.words = one_line(words.format(**fields) + fields.get("also", ""))
+        self.numbers = one_line(numbers)
 
     def __str__(self):
         return one_line(f"{self.words}: {self.numbers}" if self.numbers else self.words)

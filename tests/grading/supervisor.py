@@ -172,7 +172,7 @@ class Worker:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self.inbox = queue.Queue(maxsize=1000)
+        self.inbox = queue.Queue(maxsize=20)
         threading.Thread(
             target=read_lines, args=(self.process.stdout, self.inbox), daemon=True
         ).start()

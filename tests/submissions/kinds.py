@@ -410,7 +410,7 @@ TRAINING = edited(
     ),
     (
         "accuracy_within_one",
-        "compute_accuracy is cut off or rounded to a whole number",
+        "compute_accuracy counts a prediction as right that is one off",
         ("np.equal(predictions.numpy(), y.numpy())", "abs(predictions.numpy() - y.numpy()) <= 1"),
     ),
     (

@@ -413,6 +413,24 @@ SCRIPTS = edited(
         ),
     ),
     (
+        "thirty_epochs_of_its_own",
+        (
+            TRAIN,
+            "    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n    for epoch in range(30):\n"
+            "        run_epoch(train_batches, model.train(), optimizer)\n        print(run_epoch(dev_batches, model.eval(), None))\n",
+        ),
+    ),
+    (
+        "seventy_settings",
+        (
+            MODEL,
+            BUILD
+            + "    scores = {}\n    for lr in np.logspace(-3, -1, 70):\n        model = build()\n"
+            "        scores[lr] = train_model(train_batches, dev_batches, model, lr=lr, momentum=0)\n    model = build()\n",
+        ),
+        ("    lr = 0.1\n", "    lr = max(scores, key=scores.get)\n"),
+    ),
+    (
         "schedule_and_early_stop",
         (
             TRAIN,
@@ -501,6 +519,18 @@ CONVOLUTIONAL = edited(
             "np.reshape(X_test, (X_test.shape[0], 1, 28, 28))",
             "np.reshape(X_test, (10000, 1, 28, 28))",
         ),
+    ),
+    (
+        "a_rim_of_two_pixels_as_for_lenet",
+        (
+            "    X_train = np.reshape(X_train, (X_train.shape[0], 1, 28, 28))\n",
+            "    X_train = np.pad(np.reshape(X_train, (X_train.shape[0], 1, 28, 28)), ((0, 0), (0, 0), (2, 2), (2, 2)))\n",
+        ),
+        (
+            "    X_test = np.reshape(X_test, (X_test.shape[0], 1, 28, 28))\n",
+            "    X_test = np.pad(np.reshape(X_test, (X_test.shape[0], 1, 28, 28)), ((0, 0), (0, 0), (2, 2), (2, 2)))\n",
+        ),
+        ("nn.Linear(1600, 128)", "nn.Linear(64 * 6 * 6, 128)"),
     ),
     (
         "unflattens_in_the_model",
