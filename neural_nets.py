@@ -677,10 +677,11 @@ def main(argv=None):
         show_small_network()
         show_xor()
     params = initialise([28 * 28, *args.hidden, 10], np.random.default_rng(args.seed))
-    weights = sum(a.size for a in params.values())
+    weights, layers = sum(a.size for a in params.values()), [a.shape for a in params.values()]
     schedule = half_cosine if args.schedule == "cosine" else None
     no_warnings = np.errstate(all="ignore")  # a loss that is no number is said in words
-    with no_warnings, utils.start_run(args, data, weights, warm_up=WARM_UP) as run:
+    facts = {"layers": layers, "warm_up": WARM_UP}
+    with no_warnings, utils.start_run(args, data, weights, **facts) as run:
         how = params, data["train"], data["dev"], run, args.lr, args.batch_size
         if args.momentum or schedule or args.adversarial:
             train_better(*how, args.momentum, schedule, args.adversarial)

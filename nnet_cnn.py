@@ -245,7 +245,10 @@ def build_model(design="ours", width=1.0):
     before it. For ours they can be counted as well: 28 pixels are halved to 14, to 7, and to 3, so
     there are 64 * 3 * 3 = 576.
     """
-    layers = nn.Sequential(*DESIGNS[design](width), train_utils.Flatten())
+    try:
+        layers = nn.Sequential(*DESIGNS[design](width), train_utils.Flatten())
+    except TypeError as error:  # a forgotten star, return or pair of brackets
+        raise utils.UserError(f"design {design} must give a list of layers: {error}") from None
     features = train_utils.try_out(layers, torch.zeros(1, 1, 28, 28)).shape[1]
     model = nn.Sequential(*layers, nn.Linear(features, 10))
     return model.train().to(memory_format=torch.channels_last)  # in memory; faster on CPUs
@@ -304,6 +307,9 @@ def sweep(args):
 
     if not args.quiet:
         print(f"epochs each: {args.epochs}; rankings can change in longer runs")
+        for name in set(names) & set(NEEDS):
+            needs = " ".join(f"--{key} {value}" for key, value in NEEDS[name].items())
+            print(f"{name}: {needs}, unless you type another")
     with utils.start_run(args) as run:
         return train_utils.sweep(args, run, names, SWEEP_SEEDS, train_one, against_time=True)
 

@@ -15,6 +15,7 @@ import argparse
 import io
 import math
 import sys
+import traceback
 import warnings
 
 import utils
@@ -429,7 +430,8 @@ def try_out(model, x):
     entered = []  # the layers that were reached, and the shapes that reached them
 
     def note(layer, given):
-        entered.append(f"{layer} gets (N, {', '.join(map(str, given[0].shape[1:]))})")
+        shapes = [tuple(x.shape[1:]) for x in given if torch.is_tensor(x)]
+        entered.append(f"{layer} gets (N, {', '.join(map(str, shapes[0] if shapes else '?'))})")
 
     leaves = (layer for layer in model.modules() if not list(layer.children()))
     hooks = [layer.register_forward_pre_hook(note) for layer in leaves]
@@ -450,6 +452,9 @@ def check_model(model, data):
     logits = try_out(model, x[:1])
     heads = list(logits) if isinstance(logits, (tuple, list)) else [logits]
     digits = 1 if y.ndim == 1 else len(y)
+    for head in heads:
+        if not torch.is_tensor(head):
+            raise UserError(f"the network gives a {type(head).__name__}: is a return missing?")
     sizes = [tuple(head.shape) for head in heads]
     if sizes != [(1, 10)] * digits:
         found = " and ".join(f"(N, {', '.join(map(str, size[1:]))})" for size in sizes)
@@ -531,13 +536,14 @@ def finish_run(run, args, model, data):
     x, y = data["test"]
     probabilities = probabilities_of(model, x, args.precision)  # (heads, N, 10)
     labels = y.reshape(len(probabilities), -1).cpu().numpy()  # (heads, N)
+    dead = dead_units(model, x[:EVALUATION_BATCH])
     write_weights(run.folder / "model.pt", model)
     metrics = utils.write_report(
         run,
         args,
         labels,
         probabilities,
-        dead_units=dead_units(model, x[:EVALUATION_BATCH]),
+        dead_units=dead,
         parameters=count_weights(model),
         examples=len(data["train"][0]) // args.batch_size * args.batch_size,
         device=args.device,
@@ -594,7 +600,8 @@ def behind_activations(model, x):
     outputs = []
 
     def keep(module, given, out):
-        outputs.append(out.float().cpu())
+        if out.ndim > 1 and len(out) == len(x):  # else it is no layer of units: a gate, say
+            outputs.append(out.float().cpu())
 
     hooks = [m.register_forward_hook(keep) for m in model.modules() if isinstance(m, kinds)]
     with torch.no_grad():
@@ -715,6 +722,10 @@ def train_seeds(name, seeds, train_one, quiet):
             model, record = train_one(name, seed)
         except UserError as error:
             print(f"{name}, seed {seed}: {error}", file=sys.stderr)
+            continue
+        except Exception:  # a mistake in a new layer, say; it shall not cost the other networks
+            traceback.print_exc()
+            print(f"{name}, seed {seed}: failed, see above", file=sys.stderr)
             continue
         wrong = 100 * (1 - utils.chosen_row(record.history)["dev_accuracy"])
         seconds = float(np.mean([row["seconds"] for row in record.history]))

@@ -10,6 +10,7 @@ Shapes: N images, H rows, W columns; a network has one head for each digit that 
 import argparse
 import contextlib
 import csv
+import functools
 import gzip
 import io
 import json
@@ -17,6 +18,7 @@ import math
 import os
 import pickle
 import platform
+import re
 import signal
 import struct
 import sys
@@ -108,7 +110,8 @@ def run_script(main):
         what = error.filename or "a file could not be written"
         message, status = f"error: {what}: {error.strerror or error}", 2
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):  # PyTorch says it so
+        # PyTorch says it so: "can't allocate memory", "out of memory".
+        if isinstance(error, RuntimeError) and not re.search("(allocate|of) memory", str(error)):
             raise
         message, status = "error: out of memory; try a smaller --batch-size or network", 2
     try:
@@ -575,10 +578,22 @@ def argument_parser(file, description, **recipe):
     return parser
 
 
+@functools.cache  # what runs is the code of the beginning, even if files are edited meanwhile
 def code_of(path):
-    """Return a checksum of the files that decide how a lesson trains: its own and two beside it."""
-    files = [path, path.with_name("train_utils.py"), path.with_name("utils_multiMNIST.py")]
-    return checksum(*(np.fromfile(file, np.uint8) for file in files if file.is_file()))
+    """Return a checksum of a lesson's file, and of all that it imports from its own folder."""
+    loaded = {str(getattr(module, "__file__", "")): module for module in list(sys.modules.values())}
+    files, waiting = set(), [str(path), str(getattr(sys.modules["__main__"], "__file__", ""))]
+    while waiting:
+        file = waiting.pop()
+        if Path(file).parent == path.parent and file not in files:
+            files.add(file)
+            for value in list(getattr(loaded.get(file), "__dict__", {}).values()):
+                # A module, or the module that a function or a class is from.
+                name = getattr(value, "__module__", getattr(value, "__name__", ""))
+                waiting.append(str(getattr(sys.modules.get(str(name)), "__file__", "")))
+    return checksum(
+        *(np.fromfile(file, np.uint8) for file in sorted(files) if Path(file).is_file())
+    )
 
 
 def find_model(args, name):
@@ -612,6 +627,8 @@ def recall_settings(args, names, weights="model.pt"):
                 was = str(value)[:100]
                 raise UserError(f"--{name} {typed}: the trained network has {was}; leave it out")
             setattr(args, name, value)
+        if metrics.get("code", args.code) != args.code:  # older runs do not say
+            print("look here: the code has changed since this network learned", file=sys.stderr)
         return metrics["settings"]
 
 
@@ -639,11 +656,11 @@ def start_run(args, data=None, weights=0, **facts):
         raise UserError(f"cannot write to {folder}: {error.strerror}; see --output-dir") from None
     settings = {"script": args.script} | {name: getattr(args, name) for name in args.settings}
     if data:
-        settings["data"] = data["checksum"]
+        count, dev = len(data["train"][0]), len(data["dev"][0])
+        settings |= {"data": data["checksum"], "digits": [count, dev]}
     run = Run(args.epochs, args.seed, folder, settings | facts, args.resume, args.quiet, args.code)
     try:
         if data and not args.quiet:
-            count, dev = len(data["train"][0]), len(data["dev"][0])
             what = "digits, in new pairs every epoch" if data.get("compose") else "images"
             print(f"{weights:,} weights learn from {count:,} {what}; dev has {dev:,}")
         yield run
@@ -751,6 +768,7 @@ class Run:
             )
             if facts.get("code", self.code) != self.code:  # older checkpoints do not say
                 print("look here: the code has changed since this run began", file=sys.stderr)
+                self.code = zlib.crc32(f"{facts['code']} {self.code}".encode())  # made by both
             restore(state)
             self.history, self.best = facts["history"], best
 
@@ -815,7 +833,7 @@ def write_report(run, args, labels, probabilities, *, examples, versions, dead_u
     seconds, chosen = sum(row["seconds"] for row in run.history), chosen_row(run.history)
     metrics = {
         "script": args.script,
-        "code": args.code,
+        "code": run.code,
         **test_figures(probabilities, labels),
         "dev_accuracy": row_values(chosen, "dev_accuracy"),
         "chosen_epoch": chosen["epoch"],
@@ -934,7 +952,12 @@ def run_seeds(main, args, argv):
         one = [*(sys.argv[1:] if argv is None else argv), "--seeds", "1", "--seed", str(seed)]
         if not (args.output_dir / name.name / "checkpoint.npz").is_file():
             one = [word for word in one if word != "--resume"]
-        results.append(main([*one, "--name", str(name)]))
+        try:
+            results.append(main([*one, "--name", str(name)]))
+        except UserError as error:  # the loss is no number, say; the others may do better
+            print(f"{args.script}.py: seed {seed}: {error}", file=sys.stderr)
+    if not results:
+        raise UserError("no network came to its end")
     if not args.quiet:
         found = {
             f"misread of {where}": [misread(metrics, where) for metrics in results]
@@ -945,7 +968,7 @@ def run_seeds(main, args, argv):
             words = "of the test pairs with a misread digit"
             found[words] = [100 * (1 - metrics["test_accuracy_both"]) for metrics in results]
         for words, wrong in found.items():
-            print(f"{len(wrong)} seeds: {mean_and_spread(wrong)} % {words}")
+            print(f"{len(wrong)} seed{'s' * (len(wrong) > 1)}: {mean_and_spread(wrong)} % {words}")
     return results
 
 
@@ -992,13 +1015,13 @@ def compare_settings(errors):
     not count may still be a difference, too small for so few seeds.
     """
     first, *others = errors
-    seeds = list(errors[first])
+    seeds, rows = list(errors[first]), []
+    comparisons = sum(len(set(seeds) & set(errors[name])) > 1 for name in others)
     together = [
         name
         for name, mine in errors.items()
         if set(seeds) <= set(mine) and max(mine.values()) < FAILED
     ]
-    rows = []
     for name, mine in errors.items():
         values = list(mine.values())
         row = {"setting": name, "misread": float(np.mean(values)), "sd": spread(values)}
@@ -1013,7 +1036,7 @@ def compare_settings(errors):
             row["verdict"] = "one seed alone"
             if len(shared) > 1:
                 row["verdict"] = "not told apart"
-                row["interval"] = interval_of(table, len(others))
+                row["interval"] = interval_of(table, comparisons)
                 if abs(row["difference"]) > row["interval"]:
                     row["verdict"] = "fewer errors" if row["difference"] < 0 else "more errors"
         rows.append(row)
@@ -1053,7 +1076,8 @@ def comparison_table(rows, **more):
     lines = ["   ".join(map(str.ljust, line, widths)).rstrip() for line in table]
     if len(rows) > 1:
         seeds = max(row["seeds"] for row in rows)
-        lines.append(f"seeds: {seeds}, paired; comparisons, which widen intervals: {len(rows) - 1}")
+        compared = sum(row["interval"] != "" for row in rows)
+        lines.append(f"seeds: {seeds}, paired; comparisons, which widen intervals: {compared}")
     return "\n".join(lines)
 
 
@@ -1061,30 +1085,37 @@ def compare_runs(folder):
     """Print all runs in a folder and below it; those of one script and data are one table.
 
     Runs that differ in their seed alone are one row, compared as in a sweep, on the dev set: with
-    the row that has most seeds, of several the first. Runs without a dev set (--all-digits) cannot
-    be compared; each has a line below.
+    the row that has most seeds, of several the oldest. Runs without a dev set (--all-digits) cannot
+    be compared, and one that differs from another in its results alone has no place in a row; each
+    has a line below.
     """
     tables, others = {}, []
-    for path in sorted(folder.rglob("metrics.json"), key=lambda path: (len(path.parts), path)):
+    for path in sorted(folder.rglob("metrics.json"), key=lambda path: (path.stat().st_mtime, path)):
         try:
             with blamed_on(path, "is damaged; it is left out"):
                 metrics = json.loads(path.read_text(encoding="utf-8"))
                 settings = metrics["settings"] | {"code": metrics.get("code")}
+                where = path.parent.relative_to(folder)
                 if metrics["dev_accuracy"] is None:
-                    where, wrong = path.parent.relative_to(folder), misread(metrics, "test")
+                    wrong = misread(metrics, "test")
                     others.append(f"{where}: {wrong:.2f} % of test misread; there was no dev set")
                     continue
                 table = tables.setdefault((metrics["script"], settings["data"]), {})
                 seed = settings.pop("seed")
                 runs = table.setdefault(json.dumps(settings), {})
-                runs.setdefault(seed, metrics | {"folder": path.parent.relative_to(folder)})
+                one = runs.setdefault(seed, metrics | {"folder": where})
+                if one["test_loss"] != metrics["test_loss"]:
+                    words = "the same settings, code and seed, but other results"
+                    others.append(f"{where} is left out: {words} than {one['folder']}")
         except UserError as error:
             print(f"utils.py: {printable(str(error))}", file=sys.stderr)
     if not tables and not others:
         raise UserError(f"there are no runs in {folder}; train a network first")
     for (script, _), table in tables.items():
         table = dict(sorted(table.items(), key=lambda item: -len(item[1])))
-        print(f"{script}.py\n{runs_table(table)}\n")
+        digits = json.loads(next(iter(table))).get("digits")  # older runs do not say
+        words = f", learning from {digits[0]:,} digits" if digits else ""
+        print(f"{script}.py{words}\n{runs_table(table)}\n")
     for line in others:
         print(line)
 
@@ -1096,8 +1127,8 @@ def runs_table(table):
         folders, settings = [metrics["folder"] for metrics in runs.values()], json.loads(text)
         name = folders[0] if len(folders) == 1 else folders[0].parent
         name = str(name if str(name) not in named else folders[0])
-        changed = [key for key in settings if settings[key] != first.get(key)]
-        words = [f"{key} {settings[key]}" for key in changed if key not in ("layers", "code")]
+        changed = [key for key in first | settings if settings.get(key) != first.get(key)]
+        words = [f"{key} {settings.get(key)}" for key in changed if key not in ("layers", "code")]
         words += [f"other {key}" for key in ("layers", "code") if key in changed]
         named[name] = list(runs.values()), ", ".join(words)
 
@@ -1106,6 +1137,7 @@ def runs_table(table):
 
     errors = column(lambda runs: {metrics["seed"]: misread(metrics, "dev") for metrics in runs})
     more = {
+        "seeds": column(lambda runs: str(len(runs))),
         "% of test": column(lambda runs: mean_and_spread([misread(one, "test") for one in runs])),
         "weights": column(lambda runs: f"{runs[0]['parameters']:,}"),
         "seconds": column(lambda runs: f"{np.mean([one['seconds'] for one in runs]):.1f}"),

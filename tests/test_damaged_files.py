@@ -105,7 +105,7 @@ def reader_of(path):
     """Build the network of a run of lesson 2 as --predict does."""
     names = {"hidden": [4], "activation": "relu", "batch_norm": True}
     options = {"script": "nnet_fc", "device": "cpu", "precision": "fp32", "typed": set(), **names}
-    args = argparse.Namespace(model=path.with_name("model.pt"), **options)
+    args = argparse.Namespace(model=path.with_name("model.pt"), code=0, **options)
     return train_utils.trained_reader(args, nnet_fc.model_of, names)
 
 

@@ -114,6 +114,23 @@ def test_the_sweep_has_every_design_and_one_that_was_added(small_mnist, tmp_path
         assert (new["misread"], new["sd"]) == (old["misread"], old["sd"])
 
 
+class FailsInTraining(nn.Module):
+    def forward(self, x):
+        return x + None if self.training else x
+
+
+def test_a_mistake_in_one_design_does_not_cost_the_others(
+    small_mnist, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(nnet_cnn, "SWEEP_SEEDS", 2)
+    monkeypatch.setitem(nnet_cnn.DESIGNS, "broken", lambda width: [FailsInTraining()])
+    argv = options(small_mnist, tmp_path, "--epochs", 1, "--batch-size", 90, "--no-plots")
+    rows = nnet_cnn.main([*argv, "--limit", "100", "--sweep", "quick", "broken"])
+    assert [row["setting"] for row in rows] == ["quick"] and (tmp_path / "sweep.csv").exists()
+    errors = capsys.readouterr().err
+    assert "TypeError" in errors and errors.endswith("broken, seed 1: failed, see above\n")
+
+
 # ------------------------------------------------------------------------------------ the script
 
 
@@ -166,12 +183,14 @@ BAD = {
     "labels of nothing but others": (["--label-smoothing", "1"], "--label-smoothing: 1 is not"),
     "no such schedule": (["--schedule", "cosine"], "--schedule"),
     "two things at once": (["--sweep", "--resume"], "--sweep does not go with --resume"),
+    "a design without return": (["--design", "forgetful"], "design forgetful must give a list"),
     "a sweep without dev": (["--sweep", "--all-digits"], "leave out --all-digits"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_gets_one_line_and_status_2(name, small_mnist, tmp_path, as_program):
+def test_bad_input_gets_one_line_and_status_2(name, small_mnist, tmp_path, as_program, monkeypatch):
+    monkeypatch.setitem(nnet_cnn.DESIGNS, "forgetful", lambda width: None)
     more, words = BAD[name]
     argv = [*options(small_mnist, tmp_path / "run", "--width", 0.2), *more]
     status, out, errors = as_program(nnet_cnn.main, "nnet_cnn.py", *argv)

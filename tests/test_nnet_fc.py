@@ -99,7 +99,7 @@ NOTHING = {"lr": 0.1, "momentum": 0.0, "nesterov": False, "schedule": None, "adv
 NOTHING |= {"averaging": 0.0, "label_smoothing": 0.0}
 
 
-class Caught(Exception):
+class Caught(BaseException):
     """Ends a run where its training would begin."""
 
 
@@ -218,7 +218,7 @@ def test_a_misspelled_change_is_said_before_anything_is_trained(
     status, _, errors = as_program(nnet_fc.main, "nnet_fc.py", *argv)
     assert (status, errors) == (
         2,
-        "nnet_fc.py: error: CHANGES, dropout: there is no setting drop_out\n",
+        "nnet_fc.py: error: CHANGES, dropout: the sweep knows no setting drop_out\n",
     )
 
 

@@ -474,7 +474,12 @@ def test_an_option_that_is_newer_than_the_run_is_taken_as_it_stands(tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     (tmp_path / "model.pt").write_text("")
     args = types.SimpleNamespace(
-        model=tmp_path / "model.pt", script="nnet_fc", hidden=[7], activation="relu", typed=set()
+        model=tmp_path / "model.pt",
+        script="nnet_fc",
+        hidden=[7],
+        activation="relu",
+        typed=set(),
+        code=0,
     )
     utils.recall_settings(args, ["hidden", "activation"])
     assert args.hidden == [5] and args.activation == "relu" and not hasattr(args, "of_old")

@@ -316,7 +316,7 @@ MATRIX_NETWORK = edited(
         "too low",
         ("abs(guess - 7 * point[0]) < 0.1", "guess - 7 * point[0] < 0.1"),
     ),
-    ("report_always_passes", "says the same", ('print("failed")', 'print("passed")')),
+    ("report_always_passes", "gives one verdict", ('print("failed")', 'print("passed")')),
     (
         "missing_predict",
         "no attribute 'predict'",
