@@ -307,9 +307,10 @@ def sweep(args):
 
     if not args.quiet:
         print(f"epochs each: {args.epochs}; rankings can change in longer runs")
-        for name in set(names) & set(NEEDS):
-            needs = " ".join(f"--{key} {value}" for key, value in NEEDS[name].items())
-            print(f"{name}: {needs}, unless you type another")
+        for name in names:
+            for key, value in NEEDS.get(name, {}).items():
+                if key not in args.typed and value != getattr(args, key):
+                    print(f"{name}: --{key} {value}, for it needs that")
     with utils.start_run(args) as run:
         return train_utils.sweep(args, run, names, SWEEP_SEEDS, train_one, against_time=True)
 
