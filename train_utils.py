@@ -743,6 +743,7 @@ def draw_comparison(path, errors, seconds=None):
 
     def draw(axes, figure):
         axis = axes[0, 0]
+        order = sorted(seconds, key=seconds.get) if seconds else []
         for place, (name, mine) in enumerate(errors.items()):
             values, look = list(mine.values()), {"color": utils.BLUE, "marker": "D", "capsize": 4}
             mean, sd = np.mean(values), utils.spread(values)
@@ -750,8 +751,11 @@ def draw_comparison(path, errors, seconds=None):
                 at = [seconds[name]] * len(values)
                 axis.plot(at, values, "o", color=utils.GREY, alpha=0.5)
                 axis.errorbar(seconds[name], mean, yerr=sd, **look)
-                look = {"textcoords": "offset points", "ha": "center"}
-                axis.annotate(name, (seconds[name], max(values)), (0, 8), **look)
+                # Names of designs that take the same time stand above and below.
+                above = order.index(name) % 2 == 0
+                end = max(*values, mean + sd) if above else min(*values, mean - sd)
+                look = {"textcoords": "offset points", "ha": "center", "va": "center"}
+                axis.annotate(name, (seconds[name], end), (0, 12 if above else -12), **look)
             else:
                 axis.plot(values, [place] * len(values), "o", color=utils.GREY, alpha=0.5)
                 axis.errorbar(mean, place, xerr=sd, **look)
