@@ -581,8 +581,12 @@ def argument_parser(file, description, **recipe):
 @functools.cache  # what runs is the code of the beginning, even if files are edited meanwhile
 def code_of(path):
     """Return a checksum of a lesson's file, and of all that it imports from its own folder."""
-    loaded = {str(getattr(module, "__file__", "")): module for module in list(sys.modules.values())}
-    files, waiting = set(), [str(path), str(getattr(sys.modules["__main__"], "__file__", ""))]
+
+    def file_of(module):
+        return str(getattr(module, "__dict__", {}).get("__file__"))
+
+    loaded = {file_of(module): module for module in list(sys.modules.values())}
+    files, waiting = set(), [str(path), file_of(sys.modules["__main__"])]
     while waiting:
         file = waiting.pop()
         if Path(file).parent == path.parent and file not in files:
@@ -590,7 +594,7 @@ def code_of(path):
             for value in list(getattr(loaded.get(file), "__dict__", {}).values()):
                 # A module, or the module that a function or a class is from.
                 name = getattr(value, "__module__", getattr(value, "__name__", ""))
-                waiting.append(str(getattr(sys.modules.get(str(name)), "__file__", "")))
+                waiting.append(file_of(sys.modules.get(str(name))))
     return checksum(
         *(np.fromfile(file, np.uint8) for file in sorted(files) if Path(file).is_file())
     )
