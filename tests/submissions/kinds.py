@@ -690,7 +690,7 @@ SCRIPTS = edited(
     ),
     (
         "own_loop_wrong_labels",
-        "the labels do not belong to the pictures: they were",
+        "the labels do not belong to the pictures: the two were",
         (FIT, OWN.replace("batch['y'])", "batch['y'].flip(0))")),
     ),
     (
