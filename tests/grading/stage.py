@@ -448,6 +448,8 @@ def plain_event(event):
 def run(module):
     """Calls main(); a script without one is run as the command line does."""
     main = getattr(module, "main", None)
+    if getattr(main, "__module__", "") == "utils":  # ours has one, and the course imports *
+        main = None
     state["has main"] = callable(main)
     if state["own options"]:
         folder = Path(tempfile.mkdtemp())
