@@ -247,7 +247,7 @@ def build_model(design="ours", width=1.0):
     """
     try:
         layers = nn.Sequential(*DESIGNS[design](width), train_utils.Flatten())
-    except TypeError as error:  # a forgotten star, return or pair of brackets
+    except (TypeError, ValueError) as error:  # a forgotten star, return or pair of brackets
         raise utils.UserError(f"design {design} must give a list of layers: {error}") from None
     features = train_utils.try_out(layers, torch.zeros(1, 1, 28, 28)).shape[1]
     model = nn.Sequential(*layers, nn.Linear(features, 10))

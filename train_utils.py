@@ -501,6 +501,12 @@ def save_and_restore(*parts):
     def restore(arrays):
         states = torch.load(io.BytesIO(arrays["torch"].tobytes()), weights_only=True)
         for part, state in zip(parts, states, strict=True):
+            new = part.state_dict().get("param_groups", [])  # an optimizer's, with its settings
+            for old, now in zip(state.get("param_groups", []), new, strict=True):
+                changed = [key for key in now if key != "lr" and now[key] != old.get(key)]
+                if changed:
+                    words = "start anew, without --resume"
+                    raise UserError(f"the optimizer has another {', '.join(changed)}: {words}")
             part.load_state_dict(state)
 
     return save, restore
@@ -685,7 +691,7 @@ def sweep(args, run, names, seeds, train_one, *, against_time=False):
     results, stopped = {}, None
     try:
         for name in names:
-            mine = train_seeds(name, seeds, train_one, args.quiet)
+            mine = train_seeds(name, range(args.seed, args.seed + seeds), train_one, args.quiet)
             if mine:
                 results[name] = mine
     except KeyboardInterrupt as stop:
@@ -717,7 +723,7 @@ def sweep(args, run, names, seeds, train_one, *, against_time=False):
 def train_seeds(name, seeds, train_one, quiet):
     """Train one setting on every seed: {seed: figures} of the networks that came to their end."""
     found = {}
-    for seed in range(seeds):
+    for seed in seeds:
         try:
             model, record = train_one(name, seed)
         except UserError as error:

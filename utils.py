@@ -8,6 +8,7 @@ Shapes: N images, H rows, W columns; a network has one head for each digit that 
 """
 
 import argparse
+import ast
 import contextlib
 import csv
 import functools
@@ -23,6 +24,7 @@ import signal
 import struct
 import sys
 import time
+import traceback
 import warnings
 import zipfile
 import zlib
@@ -254,12 +256,13 @@ def load_digits(args):
     images, labels = images[: args.limit], labels[: args.limit].astype(np.int64)
     dev = 0 if getattr(args, "all_digits", False) else len(images) // 10
     split = len(images) - dev
-    return {
+    sets = {
         "train": (flat(images[:split]), labels[:split]),
         "dev": (flat(images[split:]), labels[split:]),
         "test": (flat(test_images), test_labels.astype(np.int64)),
-        "checksum": checksum(images, labels, test_images, test_labels),
     }
+    numbers = [np.append(y, len(y)) for _, y in sets.values()]  # another split: other data
+    return sets | {"checksum": checksum(images, test_images, *numbers)}
 
 
 def checksum(*arrays):
@@ -581,23 +584,16 @@ def argument_parser(file, description, **recipe):
 @functools.cache  # what runs is the code of the beginning, even if files are edited meanwhile
 def code_of(path):
     """Return a checksum of a lesson's file, and of all that it imports from its own folder."""
-
-    def file_of(module):
-        return str(getattr(module, "__dict__", {}).get("__file__"))
-
-    loaded = {file_of(module): module for module in list(sys.modules.values())}
-    files, waiting = set(), [str(path), file_of(sys.modules["__main__"])]
+    files, waiting = set(), [path, Path(str(getattr(sys.modules["__main__"], "__file__", "")))]
     while waiting:
         file = waiting.pop()
-        if Path(file).parent == path.parent and file not in files:
+        if file.parent == path.parent and file.is_file() and file not in files:
             files.add(file)
-            for value in list(getattr(loaded.get(file), "__dict__", {}).values()):
-                # A module, or the module that a function or a class is from.
-                name = getattr(value, "__module__", getattr(value, "__name__", ""))
-                waiting.append(file_of(sys.modules.get(str(name))))
-    return checksum(
-        *(np.fromfile(file, np.uint8) for file in sorted(files) if Path(file).is_file())
-    )
+            for node in ast.walk(ast.parse(file.read_bytes())):
+                names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+                names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+                waiting += [path.with_name(f"{name.split('.')[0]}.py") for name in names]
+    return checksum(*(np.fromfile(file, np.uint8) for file in sorted(files)))
 
 
 def find_model(args, name):
@@ -960,6 +956,8 @@ def run_seeds(main, args, argv):
             results.append(main([*one, "--name", str(name)]))
         except UserError as error:  # the loss is no number, say; the others may do better
             print(f"{args.script}.py: seed {seed}: {error}", file=sys.stderr)
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
+            traceback.print_exc()  # a mistake in code that was changed
     if not results:
         raise UserError("no network came to its end")
     if not args.quiet:
@@ -1108,9 +1106,10 @@ def compare_runs(folder):
                 seed = settings.pop("seed")
                 runs = table.setdefault(json.dumps(settings), {})
                 one = runs.setdefault(seed, metrics | {"folder": where})
-                if one["test_loss"] != metrics["test_loss"]:
-                    words = "the same settings, code and seed, but other results"
-                    others.append(f"{where} is left out: {words} than {one['folder']}")
+                if one["folder"] != where:
+                    other = one["test_loss"] != metrics["test_loss"]
+                    words = "the settings, code and seed of" + other * " (but other results than)"
+                    others.append(f"{where} is left out: {words} {one['folder']}")
         except UserError as error:
             print(f"utils.py: {printable(str(error))}", file=sys.stderr)
     if not tables and not others:
@@ -1129,8 +1128,12 @@ def runs_table(table):
     first, named = json.loads(next(iter(table))), {}
     for text, runs in table.items():
         folders, settings = [metrics["folder"] for metrics in runs.values()], json.loads(text)
-        name = folders[0] if len(folders) == 1 else folders[0].parent
-        name = str(name if str(name) not in named else folders[0])
+        name = str(folders[0])
+        if len(folders) > 1:
+            of_seeds = all(folder.name.startswith("seed-") for folder in folders)
+            name = str(folders[0].parent) if of_seeds else f"{name} and others"
+        while name in named:
+            name += ", other"
         changed = [key for key in first | settings if settings.get(key) != first.get(key)]
         words = [f"{key} {settings.get(key)}" for key in changed if key not in ("layers", "code")]
         words += [f"other {key}" for key in ("layers", "code") if key in changed]

@@ -125,3 +125,13 @@ def test_a_disk_that_fills_up_amid_the_weights_is_said(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == [tmp_path / "a.pt"]
     read_with(tmp_path / "a.pt")  # the old ones
+
+
+def test_another_setting_of_the_optimizer_is_not_undone():
+    model = torch.nn.Linear(2, 2)
+    old = torch.optim.SGD(model.parameters(), 0.1)
+    new = torch.optim.SGD(model.parameters(), 0.2, weight_decay=0.5)
+    save, _ = train_utils.save_and_restore(model, old)
+    _, restore = train_utils.save_and_restore(model, new)
+    with pytest.raises(utils.UserError, match="the optimizer has another weight_decay: start anew"):
+        restore(save())

@@ -3,8 +3,6 @@
 import json
 import math
 import re
-import sys
-import types
 
 import neural_nets
 import train_utils
@@ -185,31 +183,35 @@ def test_the_same_settings_with_other_results_are_said_to_be_left_out(
     path.write_text(re.sub(r'"test_loss": [\d.]+', '"test_loss": 9.0', path.read_text()))
     utils.main([str(tmp_path)])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1].startswith("other is left out: the same settings, code and seed, but other")
-    assert len(lines) == 5  # the same results, in "again", are no news
+    words = "is left out: the settings, code and seed of"
+    assert lines[-2:] == [f"again {words} first", f"other {words} (but other results than) first"]
 
 
-def test_code_is_what_the_lesson_imports_from_its_folder_when_it_begins(tmp_path, monkeypatch):
-    (tmp_path / "lesson.py").write_text("1")
-    (tmp_path / "layers.py").write_text("2")
-    first = utils.code_of(tmp_path / "lesson.py")
-    (tmp_path / "lesson.py").write_text("3")
-    assert utils.code_of(tmp_path / "lesson.py") == first  # edited while it runs
+def test_code_is_what_the_lesson_imports_from_its_folder_when_it_begins(tmp_path):
+    texts = {"lesson": "import os\nfrom knobs import SLOPE\n", "knobs": "import more\nSLOPE = 1\n"}
+    texts |= {"more": "", "stranger": ""}
+
+    def code(**changes):
+        for name, text in (texts | changes).items():
+            (tmp_path / f"{name}.py").write_text(text)
+        return utils.code_of(tmp_path / "lesson.py")
+
+    first = code()
+    assert code(lesson="pass") == first  # edited while it runs
     utils.code_of.cache_clear()
-    second = utils.code_of(tmp_path / "lesson.py")
-    for name in ("layers", "lesson"):  # only what the lesson uses counts
+    assert code(stranger="1") == first
+    for changes in ({"lesson": "import knobs\n"}, {"knobs": "import more\n"}, {"more": "1"}):
         utils.code_of.cache_clear()
-        module = types.ModuleType(name)
-        module.__file__ = str(tmp_path / f"{name}.py")
-        monkeypatch.setitem(sys.modules, name, module)
-        assert utils.code_of(tmp_path / "lesson.py") == second != first
-    layer = type("Layer", (), {"__module__": "layers"})
-    for name, value in (("layers", sys.modules["layers"]), ("Layer", layer)):
-        utils.code_of.cache_clear()
-        with monkeypatch.context() as patch:
-            patch.setattr(sys.modules["lesson"], name, value, raising=False)
-            assert utils.code_of(tmp_path / "lesson.py") not in (first, second)
+        assert code(**changes) != first
     utils.code_of.cache_clear()
+
+
+def test_a_run_and_seeds_in_its_folder_are_two_rows(small_mnist, tmp_path, capsys):
+    run(small_mnist, tmp_path, "--name", "mine", "--lr", "0.01")
+    run(small_mnist, tmp_path, "--name", "mine", "--seeds", "2")
+    utils.main([str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("mine ") and lines[3].startswith("mine, other ")
 
 
 def test_one_network_of_several_that_fails_costs_a_line(capsys):
