@@ -729,6 +729,8 @@ def train_seeds(name, seeds, train_one, quiet):
         except UserError as error:
             print(f"{name}, seed {seed}: {error}", file=sys.stderr)
             continue
+        except (NotImplementedError, MemoryError, OSError):  # the next one would end alike
+            raise
         except Exception:  # a mistake in a new layer, say; it shall not cost the other networks
             traceback.print_exc()
             print(f"{name}, seed {seed}: failed, see above", file=sys.stderr)

@@ -956,8 +956,10 @@ def run_seeds(main, args, argv):
             results.append(main([*one, "--name", str(name)]))
         except UserError as error:  # the loss is no number, say; the others may do better
             print(f"{args.script}.py: seed {seed}: {error}", file=sys.stderr)
-        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
-            traceback.print_exc()  # a mistake in code that was changed
+        except (NotImplementedError, MemoryError, OSError):  # the next one would end alike
+            raise
+        except Exception:  # a mistake in code that was changed
+            traceback.print_exc()
     if not results:
         raise UserError("no network came to its end")
     if not args.quiet:

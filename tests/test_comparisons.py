@@ -214,6 +214,10 @@ def test_a_run_and_seeds_in_its_folder_are_two_rows(small_mnist, tmp_path, capsy
     assert lines[2].startswith("mine ") and lines[3].startswith("mine, other ")
 
 
+def unfinished(argv):
+    raise NotImplementedError("forward: not written yet")
+
+
 def test_one_network_of_several_that_fails_costs_a_line(capsys):
     def main(argv):
         if argv[-3] == "3":  # the last words are --seed S --name NAME
@@ -225,6 +229,8 @@ def test_one_network_of_several_that_fails_costs_a_line(capsys):
     assert len(utils.run_seeds(main, parser.parse_args(argv), argv)) == 1
     printed = capsys.readouterr()
     assert printed.err == "tiny.py: seed 3: the loss is no longer a number\n"
+    with pytest.raises(NotImplementedError):  # an exercise that is not done is said once
+        utils.run_seeds(unfinished, parser.parse_args(argv), argv)
     assert printed.out.startswith("1 seed: 10.00 % misread of dev")
 
 

@@ -189,6 +189,7 @@ def page(graded, date, picture):
             ["exercise", "handed in", "without a mistake", "mean", "of", "mean in %"],
             [row for name in ALL if (row := exercise_row(there, name))],
         ),
+        *table(["points, in %", *BINS], [["submissions", *distribution(there)]]),
     ]
 
 

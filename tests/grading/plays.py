@@ -417,7 +417,6 @@ def structure(module, name, pictures):
         "requires": [bool(out.requires_grad) for out in outs],
         "strangers": strangers,
         "operations": [sorted(names) for _, names in graphs],
-        "last": [type(out.grad_fn).__name__ if out.grad_fn is not None else "" for out in outs],
         "layers": sorted({type(layer).__name__ for layer in model.modules()}),
         "parameters": [
             {
