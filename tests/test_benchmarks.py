@@ -131,6 +131,14 @@ def test_a_pair_counts_as_misread_if_either_digit_is(tmp_path, monkeypatch):
     assert misread > 100 * max(upper.mean(), lower.mean())
 
 
+def test_errors_are_the_rest_of_the_accuracies():
+    """A lesson with one head, one with two, and one that has no dev set."""
+    assert bench_scripts.misread(0.9975) == "0.25"
+    assert bench_scripts.misread([0.99, 0.98], 0.97) == "1.00 2.00 3.00"
+    assert bench_scripts.spread(["1.00 3.00", "2.00 3.00"]) == "1.50 ± 0.71 / 3.00 ± 0.00"
+    assert bench_scripts.spread([bench_scripts.misread(None)] * 2) == ""
+
+
 @pytest.mark.slow
 def test_the_benchmarks_of_whole_programs_work(tmp_path):
     quick = "nnet_cnn --design quick --epochs 1"

@@ -31,6 +31,7 @@ RUNS = [  # as typed behind "python", but with the script's name alone
     "nnet_fc --augment --epochs 50 --adversarial 1",
     "nnet_cnn --design quick --epochs 1",
     "nnet_cnn",
+    "nnet_cnn --all-digits",
     "nnet_cnn --epochs 40 --width 1.5",
     "mlp --hidden 64 --no-augment",
     "mlp",
@@ -44,8 +45,9 @@ def folder_of(args, command, seed):
 
 
 def misread(*accuracies):
-    """Return errors in per cent as text; an accuracy from 0 to 1 may be a pair."""
-    flat = [x for one in accuracies for x in (one if isinstance(one, list) else [one])]
+    """Return errors in per cent as text; an accuracy from 0 to 1 may be a pair, or None."""
+    given = [one for one in accuracies if one is not None]  # None: all digits train, none are dev
+    flat = [x for one in given for x in (one if isinstance(one, list) else [one])]
     return " ".join(f"{100 * (1 - x):.2f}" for x in flat)
 
 
