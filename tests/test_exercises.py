@@ -1,6 +1,7 @@
 """Write it yourself: starters, the verdicts on steps, the clinic's cases, the judge of tests."""
 
 import ast
+import builtins
 import re
 import shutil
 import subprocess
@@ -405,6 +406,25 @@ def test_a_curve_that_looks_right_is_told_from_one_that_does_not():
     assert clinic.looks_right([near, right])
     assert not any(clinic.looks_right([one, right]) for one in (high, none, near[:3]))
     assert "it stops after 3 of 8 epochs" in clinic.describe([near[:3], right])
+
+
+@pytest.mark.parametrize("name", sorted({case.step for case in cases.CASES}))
+def test_a_case_has_all_that_it_names(name):
+    """A function that the lesson gained, and that cases.py does not know, would be missing."""
+    step = BY_NAME[name]
+    tree = ast.parse(clinic.assembled(step, source.our_text(step.file), 1))
+    there = set(dir(builtins)) | {"__file__", "__name__"}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            there |= {(one.asname or one.name).split(".")[0] for one in node.names}
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.ExceptHandler)):
+            there.add(node.name)
+        elif isinstance(node, ast.arg):
+            there.add(node.arg)
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            there.add(node.id)
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert names <= there
 
 
 @pytest.mark.parametrize("step", slow_sample(STEPS, list(BY_NAME), share=12))
