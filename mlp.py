@@ -38,9 +38,9 @@ RECIPE = {  # what each ingredient is worth stands in tests/benchmarks/README.md
     "augment": True,
     "averaging": 0.998,  # of the weights, over about 500 steps (train_utils.moving_average)
     "label_smoothing": 0.05,  # share of each label (train_utils.losses_of)
-}
-# Each digit is moved before two are put together: half as far as in nnet_cnn.py, since its place
-# tells which of the two it is.
+}  # no adversarial examples: with them more pairs were misread
+# Each digit is moved before two are put together: half as far as in lesson 3 (random_affine() in
+# train_utils.py has its numbers), since its place tells which of the two it is.
 AUGMENTATION = {"rotation": 5.0, "scale": 0.05, "shear": 0.05, "shift": 1.0}
 
 

@@ -29,10 +29,10 @@ import numpy as np
 # ------------------------------------------- part 1: two inputs, three hidden units, one output
 #     input x (2, 1)  --W, b-->  z (3, 1)  --ReLU-->  h (3, 1)  --V-->  u (1, 1)  --f-->  output o
 #
-# (2, 1) says: two rows, one column. The three numbers z_1, z_2, z_3 in the middle, and what becomes
-# of them, are three units. A unit adds up its inputs, each times a weight, and a bias; then ReLU
-# sets a negative sum to zero. These units are called hidden: they are neither input nor output.
-# W_ji is the weight from input i to unit j.
+# (2, 1) says: two rows, one column. In the middle stand three units. Unit j adds up its inputs,
+# each times a weight, and a bias: the sum is z_j. Then ReLU sets a negative sum to zero: that gives
+# h_j. These units are called hidden: they are neither input nor output. W_ji is the weight from
+# input i to unit j.
 #
 # forward     z_j = sum_i W_ji x_i + b_j   W (3, 2), b (3, 1)   as a product: z = W x + b
 #             h_j = relu(z_j)              (3, 1)               h = max(0, z)
@@ -53,7 +53,8 @@ import numpy as np
 #             dW_ji = dz_j x_i        (3, 2)   if W_ji grows by e, z_j does by x_i e   dW = dz x^T
 #             db_j  = dz_j            (3, 1)   if b_j grows by e, z_j grows by e
 # update      W <- W - rate dW, and the same for V and b. Where the slope is positive, the loss
-#             grows with the weight, so the weight must shrink.
+#             grows with the weight, so the weight must shrink. The more the loss depends on a
+#             weight, the further this weight moves.
 
 
 def rectified_linear_unit(x):
@@ -63,7 +64,7 @@ def rectified_linear_unit(x):
 
 def rectified_linear_unit_derivative(x):
     """Return the slope of rectified_linear_unit: 1 where x > 0, else 0; at the bend we choose 0."""
-    return (x > 0) * np.float32(1)  # True becomes 1, False 0; in 32 bits, as in part 2
+    return (x > 0) * np.float32(1)  # True becomes 1, False 0; both in 32 bits
 
 
 def output_layer_activation(x):
@@ -171,8 +172,9 @@ def sum_of(network):
 #             W_ji, from i to j       w_jk of W_i, from unit j of layer i - 1 to unit k of layer i
 #             u (1, 1)                Z_L (N, 10): ten numbers for each example, one for each digit
 #
-# Capital letters are matrices, small letters their elements: a_nj of A_(i-1) is what unit j puts
-# out for example n. Unit k makes a sum of them: z_nk = sum_j a_nj w_jk + b_k.
+# Capital letters are matrices, small letters their elements. Below, a is always of layer i - 1, and
+# w, b and z are of layer i: a_nj is what unit j of layer i - 1 puts out for example n. Unit k of
+# layer i makes a sum of them: z_nk = sum_j a_nj w_jk + b_k.
 #
 # forward     Z_i  = A_(i-1) W_i + b_i                 (N, m_i)   b_i (m_i,) is added to every row
 #             A_i  = relu(Z_i)                         (N, m_i)   for i < L
@@ -206,28 +208,30 @@ def sum_of(network):
 #                    A > 0 exactly where Z > 0. So relu'(A_(i-1)) is the same, and only A is kept.
 
 HIDDEN = [512, 512]  # units of the hidden layers
-# Examples that one step looks at: a batch. Their mean gradient is a rough guess at that of all
+# Examples that one step looks at: a batch. Their mean gradient is a rough estimate of that of all
 # 54,000 examples. But it costs 54,000 / 128 = 422 times less, so 422 times as many steps can be
 # made.
 BATCH_SIZE = 128
 # Epochs are passes through the training digits; lr is the learning rate, part 1's rate. One finds
 # it by trying. With too low a rate the loss falls slowly. With too high a rate the loss jumps, or
-# the weights grow until the loss is NaN, "not a number". Try 0.04, 0.4 and 1.5.
+# the weights grow until the loss is NaN, "not a number". Try `--plain --lr 0.04`, then 0.4 and 1.5.
 PLAIN = {"epochs": 12, "lr": 0.4}
 
 
 def initialise(sizes, rng, dtype=np.float32):
     """Return random weights {"W1": (m_0, m_1), "b1": (m_1,), ...} for layers of these sizes.
 
-    Units with equal weights, before and behind them, make equal sums and get equal slopes. So they
-    stay equal: part 1's three do the work of one. So weights begin at random. How large? Numbers
-    shall neither fade nor explode on their way through many layers: the mean of a^2 shall be the
-    same in each. Let z = w_1 a_1 + ... + w_m a_m. z^2 has squares w_j^2 a_j^2, and mixed terms like
-    w_1 w_2 a_1 a_2. The mixed ones are negative as often as positive: their mean is 0. So the mean
-    of z^2 is m (mean of w^2) (mean of a^2). ReLU sets one half of the z to 0, which halves this. So
-    m (mean of w^2) / 2 must be 1: the mean of w^2 is 2 / m. The numbers of `rng` are normal (the
-    bell curve), with a mean square of 1; the root of 2 / m, as a factor, makes it 2 / m. Biases
-    begin at 0. He et al., ICCV 2015 (arXiv 1502.01852), section 2.2.
+    Units with equal incoming weights make equal sums. If their outgoing weights are equal, too,
+    they get equal slopes. So they stay equal: part 1's three do the work of one. Therefore weights
+    begin at random.
+
+    How large? Numbers shall neither fade nor explode on their way through many layers: the mean of
+    a^2 shall be the same in each. Let z = w_1 a_1 + ... + w_m a_m. z^2 has squares w_j^2 a_j^2, and
+    mixed terms like w_1 w_2 a_1 a_2. The mixed ones are negative as often as positive: their mean
+    is 0. So the mean of z^2 is m (mean of w^2) (mean of a^2). ReLU sets one half of the z to 0,
+    which halves this. So m (mean of w^2) / 2 must be 1: the mean of w^2 is 2 / m. The numbers of
+    `rng` are normal (the bell curve), with a mean square of 1; the root of 2 / m, as a factor,
+    makes it 2 / m. Biases begin at 0. He et al., ICCV 2015 (arXiv 1502.01852), section 2.2.
     """
     params = {}
     for i in range(1, len(sizes)):
@@ -240,8 +244,8 @@ def initialise(sizes, rng, dtype=np.float32):
 def forward(params, images, relu=rectified_linear_unit):
     """Return logits (N, m_L) for images (N, m_0), and the cache for backward().
 
-    The cache is [A_0, ..., A_(L-1)], what each layer of weights is given. Only learns_xor() passes
-    another function for `relu`.
+    The cache is [A_0, ..., A_(L-1)], the input of each layer of weights: backward() needs it. Only
+    learns_xor() passes another function for `relu`.
     """
     layers = len(params) // 2  # each has W and b
     cache, A = [], images
@@ -255,9 +259,9 @@ def forward(params, images, relu=rectified_linear_unit):
 def log_softmax(logits):
     """Return log p (N, 10) = z - log S, the logarithm of softmax.
 
-    exp(1000) is more than a float can hold. So each row's largest logit m is subtracted first: then
-    no exponent is above 0. p = exp(z - m) / sum exp(z - m) is the same, since exp(-m) cancels.
-    keepdims keeps the shape (N, 1), so that each row loses its own m.
+    exp(1000) is more than a float can hold. So each row's largest logit M is subtracted first: then
+    no exponent is above 0. p = exp(z - M) / sum exp(z - M) is the same, since exp(-M) cancels.
+    axis=1 means along each row; keepdims keeps the shape (N, 1), so that each row loses its own M.
     """
     shifted = logits - logits.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -297,9 +301,9 @@ def numerical_gradient(loss, array, step=1e-5):
     Each slope is (C(w + s) - C(w - s)) / 2s, with s the step: a central difference. By Taylor's
     series C(w + s) = C + s C' + s^2 C'' / 2 + s^3 C''' / 6 + ..., and C(w - s) has the odd terms
     with a minus. So the measurement is C' + s^2 C''' / 6 + ...: with s = 1e-5 wrong by about 1e-11.
-    The rounding of C, about 1e-16, is divided by 2s and adds as much. A smaller step would shrink
-    the first part and enlarge the second. loss() takes no argument: it looks at `array` itself, so
-    each number is moved in place, and put back.
+    C itself is rounded by about 1e-16; divided by 2s this is 5e-12, about as much. A smaller step
+    would shrink the first part and enlarge the second. loss() takes no argument: it looks at
+    `array` itself, so each number is moved in place, and put back.
     """
     gradient = np.empty_like(array)
     for index in np.ndindex(array.shape):
@@ -387,13 +391,15 @@ def show_xor():
     line has (0, 1) and (1, 0) on one side, and (0, 0) and (1, 1) on the other. Without ReLU more
     layers do not help: (x W1) W2 = x (W1 W2), and W1 W2 is one matrix again; the biases only add
     numbers that do not depend on x. With ReLU two hidden units could do it: relu(x1 + x2) -
-    2 relu(x1 + x2 - 1) is 0, 1, 1, 0 at the four points. Units that begin equal stay equal, as
-    initialise() says, and work as one. One unit knows only one sum w1 x1 + w2 x2 + b, so again one
-    line divides the classes.
+    2 relu(x1 + x2 - 1) is 0, 1, 1, 0 at the four points. But two units seldom find this from random
+    weights, while of 16 units some do. Units that begin equal stay equal, as initialise() says, and
+    work as one. One unit knows only one sum w1 x1 + w2 x2 + b, so again one line divides the
+    classes.
     """
     print("why hidden units, ReLU and random starts? Ten networks each try to learn XOR:")
     for words, sizes, how in (
         ("no hidden units", [2, 2], {}),
+        ("2 hidden units", [2, 2, 2], {}),
         ("16 hidden units", [2, 16, 2], {}),
         ("16 hidden units without ReLU", [2, 16, 2], {"relu": False}),
         ("16 hidden units that begin equal", [2, 16, 2], {"equal": True}),
@@ -436,14 +442,16 @@ def train_plain(params, train_set, dev_set, run, lr=PLAIN["lr"], batch_size=BATC
 
 
 # --------------------------------------------------------- part 3: better, one idea at a time
-# The plain network learns its training digits by heart: after 20 epochs it misreads 0 % of them,
-# but 1.4 % of the dev digits. That it reads what it has seen so much better is called overfitting.
+# The plain network learns its training digits by heart: after 20 epochs (--plain makes 12) it
+# misreads 0 % of them, but 1.4 % of dev. That it reads what it has seen so much better is called
+# overfitting.
 # Watch it in the lines that --plain prints: the train loss falls from epoch to epoch, the dev loss
 # soon does not. To get better, the network must learn more than these digits. Three ideas follow,
 # each a function and an option to leave it out: a schedule, which lets the rate fall; momentum; and
 # adversarial training. What each is worth, in per cent misread of dev after 20 epochs, mean and
 # standard deviation of three seeds (a seed is where random numbers start);
-# tests/benchmarks/bench_choices.py makes the table:
+# tests/benchmarks/bench_choices.py makes the table. (The README counts errors on the test digits,
+# which are a little harder than those of dev.)
 #
 #                              rate
 #     plain                    0.4               1.42 +- 0.02
@@ -474,11 +482,13 @@ MOMENTUM = 0.9  # share of each step that goes into the next
 def momentum_step(params, velocity, grads, rate, momentum):
     """Move every weight, in place, as a ball rolls downhill: it keeps its velocity v.
 
-    v <- momentum v + dW, then W <- W - rate v. Gradients that agree add up in v: slopes of 1, 1, 1
-    make v 1, 1.9, 2.71 with a momentum of 0.9. Those that disagree cancel: slopes of 1, -1, 1 make
-    it 1, -0.1, 0.91. The next v will contain momentum v, whatever the next slope is. So the last
-    line takes this part of the next step at once: it steps by dW + momentum v. This is Nesterov's
-    form.
+    Plain momentum is v <- momentum v + dW, then W <- W - rate v. Gradients that agree add up in v:
+    slopes of 1, 1, 1 make v 1, 1.9, 2.71 with a momentum of 0.9. Those that disagree cancel: slopes
+    of 1, -1, 1 make it 1, -0.1, 0.91.
+    Nesterov's form, used here, is one move ahead. Whatever the next slope is, the next v will begin
+    with momentum times this v. So W makes this move now already. Of this step's v it has then only
+    dW left to do, since the rest, momentum times the old v, was done one step ago. Together:
+    W <- W - rate (dW + momentum v), with the new v.
     Sutskever et al., ICML 2013; as here: Bengio et al., 2012 (arXiv 1212.0901), section 3.5.
     """
     for name in params:
@@ -488,9 +498,9 @@ def momentum_step(params, velocity, grads, rate, momentum):
         params[name] -= rate * (grad + momentum * v)
 
 
-# The rate at the beginning. If all slopes agree, momentum makes steps 1 + 0.9 + 0.81 + ... = 10
-# times as long: a tenth of PLAIN's rate, 0.04, would go as far. The schedule halves the rate on
-# average, so it may begin at twice that: 0.08, or about 0.1.
+# The rate at the beginning, and where 0.1 comes from. If all slopes agree, momentum makes steps
+# 1 + 0.9 + 0.81 + ... = 10 times as long: a tenth of PLAIN's rate, 0.04, would go as far. The
+# schedule halves the rate on average, so it may begin at twice that: 0.08, or about 0.1.
 LEARNING_RATE = 0.1
 
 
@@ -513,10 +523,11 @@ def adversarial_step(params, cache, dlogits, length):
     that misleads this network most. The fast gradient method finds it in one step. For a small step
     the loss grows by the sum over all pixels of slope times change. This is the dot product of two
     vectors: their lengths times the cosine of their angle. So of all steps of one length the best
-    has the direction of the slopes. A network that learns from such images learns to read right
-    near each digit, too. Pixels may leave the range from 0 to 1; that does no harm. Goodfellow et
-    al., ICLR 2015 (arXiv 1412.6572), sections 4 and 6, change every pixel by the same amount; a
-    Euclidean length, as here, is from Miyato et al., ICLR 2016 (arXiv 1507.00677).
+    has the direction of the slopes. A network that learns from such images learns to give the right
+    answer for all images close to a digit as well. Pixels may leave the range from 0 to 1: to the
+    network they are numbers like any other. Goodfellow et al., ICLR 2015 (arXiv 1412.6572),
+    sections 4 and 6, change every pixel by the same amount; a Euclidean length, as here, is from
+    Miyato et al., ICLR 2016 (arXiv 1507.00677).
     """
     gradient = image_gradient(params, cache, dlogits)
     lengths = np.linalg.norm(gradient, axis=1, keepdims=True) + 1e-20  # (N, 1); never 0 / 0
@@ -545,9 +556,9 @@ def train_better(
     """Train as train_plain() does, with the three ideas.
 
     Look for the words schedule, adversarial and momentum_step. schedule=None, adversarial=0 and
-    momentum=0 leave the ideas out. With adversarial training the network learns from
-    the moved images alone; loss and accuracy are counted on the images as they are. `run.count` is
-    the number of epochs.
+    momentum=0 leave the ideas out. With adversarial training the network learns from the moved
+    images alone; loss and accuracy are counted on the images as they are, which cost nothing more
+    here. `run.count` is the number of epochs.
     """
     images, labels = train_set  # (N, 784), (N,)
     velocity = {name: np.zeros_like(weights) for name, weights in params.items()}

@@ -32,16 +32,17 @@ from torch import nn
 # number comes out for each place of the window, and these numbers form an image again.
 #
 #     image (5, 5)      filter (3, 3)      output (3, 3)
-#     0 0 1 0 0                            the window in the upper left corner gives
-#     0 1 1 0 0          -1  1  0            0 + 0 + 0
-#     0 0 1 0 0          -1  1  0          + 0 + 1 + 0   = 1
-#     0 0 1 0 0          -1  1  0          + 0 + 0 + 0
-#     0 1 1 1 0                            and in the upper right corner, where the ink stands
-#                                          under the column of -1, it gives -1 -1 -1 = -3
+#     0 0 1 0 0
+#     0 1 1 0 0          -1  1  0           1  2 -3
+#     0 0 1 0 0          -1  1  0           1  2 -3
+#     0 0 1 0 0          -1  1  0           1  2 -2
+#     0 1 1 1 0
 #
-# The whole output is   1 2 -3   This filter answers to vertical edges: it is positive where ink
-#                       1 2 -3   begins, from left to right, and negative where it ends.
-#                       1 2 -2
+# The window in the upper left corner holds the rows 0 0 1, 0 1 1 and 0 0 1. Each number is
+# multiplied by the filter's number in the same place. Of the products only 1 * 1, in the middle, is
+# not 0: the sum is 1. In the upper right corner the ink stands under the column of -1: the sum is
+# -1 -1 -1 = -3. This filter answers to vertical edges: it is positive where ink begins, from left
+# to right, and negative where it ends.
 #
 # The input of a layer may be several images of the same digit, one from each filter of the layer
 # before: C of them, called channels. The digit itself has C = 1. A filter has weights for every
@@ -56,12 +57,12 @@ from torch import nn
 #
 # How is a filter learned? Each of its weights is used at every place, so its slope is the sum over
 # all places. A pixel lies in several windows, so its slope is the sum over these windows; it goes
-# back to the layer before. If a window begins in row i, pixel row p is its row m = p - i, so that
-# i = p - m. Autograd does both:
+# back to the layer before. Row p of the image is row m of the window that begins in row p - m.
+# Autograd does both:
 #
 #     dF[k, c, m, n] = sum over i, j of dout[k, i, j] x[c, i + m, j + n]
-#     dx[c, p, q]    = sum over k, m, n of dout[k, p - m, q - n] F[k, c, m, n], of the windows that
-#                      lie inside the image
+#     dx[c, p, q]    = sum over k, m, n of dout[k, p - m, q - n] F[k, c, m, n], without windows that
+#                      would begin or end outside the image
 
 
 def convolve(x, filters, biases):
@@ -107,8 +108,9 @@ def check_convolution():
 # shapes.
 #
 # Receptive field: how many pixels of the digit, in one direction, a number depends on. It begins at
-# 1. A window of 3 adds twice the distance of neighbours, a window of 2 adds it once. The distance
-# is in pixels of the digit: 1 at first, and every pooling doubles it. In our network:
+# 1. How much a layer adds depends on the distance of two neighbouring numbers of its input, in
+# pixels of the digit. This distance is 1 at first, and every pooling doubles it. A window of 3 adds
+# twice the distance, a window of 2 adds it once. In our network:
 #
 #     layer                 conv  pool  conv  conv  pool  conv  conv  pool
 #     distance              1     1     2     2     2     4     4     4
@@ -136,8 +138,8 @@ def stage(c_in, c_out, *, kernel=3, stride=1, pool=False, batch_norm=True):
 
 # Designs: the layers up to the last one. A design that you add to the dictionary below is a row of
 # --sweep. The sweep found this after three epochs without adversarial examples, in per cent misread
-# of dev, mean and standard deviation of three seeds. An interval as in lesson 2 is +- 0.12 here.
-# (Differences are of numbers before they were rounded.)
+# of dev, mean and standard deviation of three seeds. Lesson 2's interval is +- 0.12 here: smaller
+# differences may be chance. (They are of numbers before they were rounded.)
 #
 #                       weights   misread, %     more than ours          time
 #     ours               75,450   0.39 +- 0.10                           1
@@ -147,7 +149,7 @@ def stage(c_in, c_out, *, kernel=3, stride=1, pool=False, batch_norm=True):
 #     wide              289,130   0.37 +- 0.01   -0.02: not told apart   3 times
 #     lenet-5            61,706   0.88 +- 0.04   0.49: more errors       a third
 #     pytorch-example 1,199,882   0.86 +- 0.05   0.46: more errors       4 times
-#     no-batch-norm      75,242   0.94 +- 0.06   in a sweep of its own, at a lower rate: more errors
+#     no-batch-norm      75,242   0.94 +- 0.06   more errors (a sweep of its own, at rate 0.05)
 
 
 def ours(width=1.0, **options):
@@ -217,7 +219,7 @@ def pytorch_example(width=1.0):
         nn.MaxPool2d(2),  # (N, 64, 12, 12)
         # Dropout: while the network learns, a random quarter of the numbers is set to 0, anew in
         # every step. So it cannot rely on single numbers. The rest is divided by 0.75, so that the
-        # sum stays as large.
+        # sum stays as large on average.
         nn.Dropout(0.25),
         train_utils.Flatten(),  # (N, 9216)
         nn.Linear(more * 12 * 12, 128),

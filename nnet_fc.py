@@ -84,7 +84,7 @@ ACTIVATIONS = {  # what may stand in ReLU's place; for a sum z it gives
     "relu": nn.ReLU,  # z if z > 0, else 0
     "leaky_relu": nn.LeakyReLU,  # z if z > 0, else 0.01 z
     "elu": nn.ELU,  # z if z > 0, else exp(z) - 1
-    "gelu": nn.GELU,  # z times the chance that a normal random number is below z
+    "gelu": nn.GELU,  # z times the chance that a normal random number (mean 0, sd 1) is below z
     "tanh": nn.Tanh,  # (exp(z) - exp(-z)) / (exp(z) + exp(-z)), from -1 to 1
     "sigmoid": nn.Sigmoid,  # 1 / (1 + exp(-z)), from 0 to 1
 }
@@ -93,14 +93,14 @@ ACTIVATIONS = {  # what may stand in ReLU's place; for a sum z it gives
 def build_model(hidden, activation="relu", batch_norm=True):
     """Return the network: (N, 1, 28, 28) or (N, 784) -> logits (N, 10); the 1 is for grey.
 
-    `hidden` are the widths of the hidden layers. Batch normalisation stands between a layer and its
-    ReLU. For each unit it replaces the sum z by g (z - mean) / sd + s. Mean and standard deviation
-    are those of this unit's sums over the batch; this sd divides by their number, not by one less.
-    Sums of 1, 3 and 5 have mean 3 and sd 1.63: they become -1.22, 0 and 1.22 before g and s. g and
-    s are learned as weights are, beginning with g = 1 and s = 0. So how large the unit's numbers
-    are depends on g and s alone, and no longer on all weights of the layers before it, which change
-    with every step. In practice this allows longer steps; why is disputed. When the network reads
-    (eval), averages over past batches stand in for mean and sd. Ioffe and Szegedy, ICML 2015.
+    `hidden` are the widths of the hidden layers. Batch normalisation stands between nn.Linear and
+    its ReLU. For each unit it replaces the sum z by g (z - mean) / sd + s. Mean and standard
+    deviation are those of this unit's sums over the batch; here sd divides by the number of sums,
+    not by one less. Sums of 1, 3 and 5 have mean 3 and sd 1.63: they become -1.22, 0 and 1.22
+    before g and s. g and s are learned as weights are, beginning with g = 1 and s = 0. So over a
+    batch the unit's numbers always have the mean s and the spread |g|, however the layers before it
+    change. In practice this allows longer steps; why is disputed. When the network reads, after
+    model.eval(), averages over past batches stand in for mean and sd. Ioffe and Szegedy, ICML 2015.
     """
     layers = [train_utils.Flatten()]  # (N, 784)
     for n_in, n_out in pairwise((784, *hidden)):
@@ -128,7 +128,7 @@ def train_plainly(model, batches, lr, n_epochs):
             optimizer.step()  # w <- w - lr w.grad: lesson 1's update
 
 
-PLAIN = {  # the course's network and settings (--plain): train_plainly() is all that they need
+PLAIN = {  # the course's network and settings (--plain); train_plainly() would do for them
     "hidden": [128],
     "batch_norm": False,
     "epochs": 30,
@@ -170,11 +170,17 @@ RECIPE = {
 # Student's table allows for that: 2.8 in place of 1.96. So the 95 % interval is
 # 0.24 +- 2.8 * 0.05, from 0.10 to 0.38. 0 lies outside of it, so the verdict is "more errors".
 #
-# The sweep does this with two additions. A 95 % interval misses the true difference in 5 of 100
-# experiments. Of four such intervals, one misses more often. So each may miss in only
-# 5 % / 4 = 1.25 %, and must be wider (Bonferroni). And five differences tell little about chance.
-# So their scatter is estimated from all settings of the table together. All get an interval of the
-# same width (utils.compare_settings). It tells what other seeds would give, not other digits.
+# The sweep does this with two additions (utils.compare_settings).
+# First: four changes give four intervals. Each misses the true difference with a chance of 5 %, so
+# the chance that at least one of the four misses is up to 20 %. To keep that at 5 %, each may miss
+# with 5 % / 4 = 1.25 % (Bonferroni). Student's table then has 4.3 in place of 2.8: for five numbers
+# this interval is half as wide again.
+# Second: a standard deviation of five differences, as the 0.11 above, is itself uncertain. But the
+# table has more of them: five settings make ten pairs, and each pair has its five differences. The
+# mean of their ten variances (a variance is a standard deviation squared) is the better estimate;
+# its root takes the place of 0.11, for all settings. For so many numbers Student's table has 2.8
+# again in place of 4.3.
+# The interval tells what other seeds would give. Other dev digits could give another difference.
 #
 # The dev set decides. The test set is not looked at: what was chosen on it would look too good.
 

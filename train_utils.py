@@ -61,8 +61,8 @@ class ShuffledBatches:
 
     x is float32 (N, ...), y (N,) or (2, N). `augment`, if given, changes the images of a batch.
     `compose`, if given, makes one image of two, for lesson 4: every image meets a random other one,
-    and the labels become (2, B). Without the lines with `compose` this shuffles, takes B numbers,
-    and gives their images and labels.
+    and the labels become (2, B). Without the lines with `compose` this shuffles the numbers of the
+    examples, takes the next B of them, and yields these images and labels.
     """
 
     def __init__(self, x, y, batch_size, *, augment=None, compose=None):
@@ -135,9 +135,9 @@ def random_affine(x, *, rotation=10.0, scale=0.1, shear=0.1, shift=2.0):
 
     The label stays: the network learns that a digit remains what it is, and never sees the same
     image twice. An image is turned by up to `rotation` degrees either way, grows or shrinks by up
-    to the share `scale`, leans like italic letters by up to `shear` pixels in each pixel of height,
-    and moves by up to `shift` pixels. All four together are an affine map: a matrix times the
-    place, plus a shift. What comes in from outside the image is paper, 0.
+    to the share `scale`, leans like italic letters (each row lies up to `shear` pixels to the right
+    or left of the row below it), and moves by up to `shift` pixels. All four together are an affine
+    map: a matrix times the place, plus a shift. What comes in from outside the image is paper, 0.
     """
     n, _, height, width = x.shape
     dice = 2 * torch.rand(n, 6, device=x.device) - 1  # from -1 to 1
@@ -191,7 +191,7 @@ def one_cycle(progress):
     In lesson 1 the rate falls from the beginning. Here a warm-up comes first, so that the highest
     rate may be higher: while the weights are still random, a slope is a good guide only for a short
     way, and a long step goes wrong. Smith and Topin, "Super-convergence", 2019 (arXiv 1708.07120),
-    with straight lines.
+    with straight lines up and down.
     """
     return progress / WARM_UP if progress < WARM_UP else (1 - progress) / (1 - WARM_UP)
 
@@ -203,10 +203,11 @@ def moving_average(model, decay):
     decay^k times as much as the last ones. The sum 1 + decay + decay^2 + ... is 1 / (1 - decay):
     with 0.998 the average is about the mean of the last 500 steps. Steps jump from side to side of
     the valley in which the loss is low; the mean lies between. Polyak and Juditsky, SIAM J. Control
-    Optim. 30 (1992), prove that an ordinary mean of all steps does better than the last weights.
-    Early in a run, when the weights still move far, the average should be of fewer steps. So after
-    n steps the decay is (1 + n) / (10 + n), until that exceeds `decay`: the average is of about
-    (10 + n) / 9 steps.
+    Optim. 30 (1992), prove for simpler problems that the mean of all steps does better than the
+    last weights. Early in a run, when the weights still move far, the average should be of fewer
+    steps. So after n steps the decay is (1 + n) / (10 + n), until that exceeds `decay`. 1 - decay
+    is then 9 / (10 + n), so the average is of about (10 + n) / 9 steps: of one at first, of 500
+    after 4,500 steps.
     """
 
     @torch.no_grad()
@@ -314,7 +315,7 @@ def train_model(
     def factor(step):  # one_cycle is 0 at both ends; + 0.5 avoids a step of length 0
         return schedule(min((step + 0.5) / steps, 1)) if schedule else 1.0
 
-    def harder(x, y):
+    def harder(x, y):  # what run_epoch() calls; scheduler is made below
         progress = scheduler.last_epoch / steps  # PyTorch's name for the number of steps so far
         part = {"length": adversarial, "share": adversarial_share, "precision": precision}
         return harder_part(model, x, y, progress, **part)
@@ -333,6 +334,7 @@ def train_model(
     # prints a line after each, keeps the best weights, and lets a stopped run go on.
     keep_last = run is None  # as the course's function does
     run = run or utils.Run(n_epochs, quiet=False)
+    # save_and_restore, arrays_of and load_arrays, further below, make NumPy arrays of weights.
     parts = [model, optimizer, scheduler, *([average] if average else [])]
     save, restore = save_and_restore(*parts)
     for epoch in run.epochs(save, restore):

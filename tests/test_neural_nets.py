@@ -228,7 +228,7 @@ def test_xor_is_learned_with_hidden_units_relu_and_unequal_starts_alone(sizes, h
 
 
 def test_what_is_said_of_xor_is_what_was_found(capsys, monkeypatch):
-    found = {((2, 2), ()): 1, ((2, 16, 2), ()): 7}
+    found = {((2, 2), ()): 1, ((2, 2, 2), ()): 2, ((2, 16, 2), ()): 7}
     found |= {((2, 16, 2), (name,)): count for name, count in (("relu", 4), ("equal", 10))}
 
     def learns(sizes, seed, **how):
@@ -241,6 +241,7 @@ def test_what_is_said_of_xor_is_what_was_found(capsys, monkeypatch):
     said = {line[:34].strip(): line[34:].strip() for line in lines}
     assert said == {
         "no hidden units": "1 of 10 learn it",
+        "2 hidden units": "2 of 10 learn it",
         "16 hidden units": "7 of 10 learn it",
         "16 hidden units without ReLU": "4 of 10 learn it",
         "16 hidden units that begin equal": "10 of 10 learn it",
