@@ -220,8 +220,8 @@ def main(argv=None):
     model = model_of(args)
     augment = train_utils.random_affine if args.augment else None
     batches = train_utils.ShuffledBatches(*data["train"], args.batch_size, augment=augment)
-    weights = train_utils.count_weights(model)
     train_utils.check_model(model, data)  # says in words where layers do not fit
+    weights = train_utils.count_weights(model)
     with utils.start_run(args, data, weights, layers=repr(model)) as run:
         if not args.quiet:
             show_gradients("W")
@@ -263,7 +263,9 @@ def sweep(args):
     for name, change in CHANGES.items():  # a mistake in it shows at once
         for key in set(change) - (set(args.settings) - {"seed", "limit"}):
             raise utils.UserError(f"CHANGES, {name}: the sweep knows no setting {key}")
-        model_of(argparse.Namespace(**vars(args) | change))
+        one = argparse.Namespace(**vars(args) | change)
+        with utils.blamed_on(f"CHANGES, {name}:", "has a value that does not fit"):
+            model_of(one), train_utils.recipe(one)
     guesses = ask_for_guesses() if args.guess else {}
     data, right = train_utils.load_tensors(args), {name: [] for name in CHANGES}
 
@@ -281,11 +283,12 @@ def sweep(args):
         whole = {name: sum(mine) for name, mine in right.items() if len(mine) == SWEEP_SEEDS}
         baseline = whole.get("baseline", math.inf)
         better = [name for name in CHANGES if whole.get(name, 0) > baseline]
+        better.sort(key=whole.get)  # of two that change the same setting the better one counts
         return {key: value for name in better for key, value in CHANGES[name].items()}
 
     def names():  # asked for the last name only when the others are done
         yield from CHANGES
-        if len(helpful()) > 1:
+        if helpful() and helpful() not in CHANGES.values():
             yield "all with fewer errors"
 
     with utils.start_run(args) as run:

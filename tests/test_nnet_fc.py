@@ -222,6 +222,36 @@ def test_a_misspelled_change_is_said_before_anything_is_trained(
     )
 
 
+@pytest.mark.parametrize(
+    "change", [{"activation": "swish"}, {"hidden": 64}, {"schedule": "cosine"}], ids=str
+)
+def test_a_change_that_does_not_fit_is_said_before_anything_is_trained(
+    change, small_mnist, tmp_path, monkeypatch, as_program
+):
+    monkeypatch.setitem(nnet_fc.CHANGES, "mine", change)
+    argv = options(small_mnist, tmp_path, "--sweep")
+    status, out, errors = as_program(nnet_fc.main, "nnet_fc.py", *argv)
+    assert status == 2 and out == "" and errors.count("\n") == 1
+    assert "CHANGES, mine: has a value that does not fit" in errors
+
+
+def test_of_two_changes_of_one_setting_the_better_one_is_combined(
+    small_mnist, tmp_path, monkeypatch
+):
+    changes = {"baseline": {}, "small": {"batch_size": 16}, "large": {"batch_size": 64}}
+    monkeypatch.setattr(nnet_fc, "CHANGES", changes)
+    tried = record_errors(
+        monkeypatch, lambda kind, seed: {32: 9, 16: 5, 64: 7}[kind[0]] - kind[3] + 0.1 * seed
+    )
+    argv = options(small_mnist, tmp_path, "--sweep", "--epochs", 1, "--no-plots", "--quiet")
+    names = [row["setting"] for row in nnet_fc.main(argv)]
+    assert names == list(changes)  # both together are "small", which has its row
+    changes["LeakyReLU"] = {"activation": "leaky_relu"}
+    names = [row["setting"] for row in nnet_fc.main(argv)]
+    assert names == [*changes, "all with fewer errors"]
+    assert tried[-1][0][0] == 16 and tried[-1][0][3]
+
+
 def test_a_trained_network_is_not_read_with_other_layers(small_mnist, tmp_path, as_program):
     argv = options(small_mnist, tmp_path, "--hidden", 9, "--epochs", 1, "--no-plots")
     as_program(nnet_fc.main, "nnet_fc.py", *argv)
