@@ -440,7 +440,7 @@ def try_out(model, x):
     try:
         with torch.no_grad():
             return model.eval()(x)  # eval: the averages of batch normalisation stay as they are
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         where = entered[-1] if entered else model
         raise UserError(f"the layers do not fit together: {where}; {error}") from None
     finally:
@@ -454,9 +454,12 @@ def check_model(model, data):
     logits = try_out(model, x[:1])
     heads = list(logits) if isinstance(logits, (tuple, list)) else [logits]
     digits = 1 if y.ndim == 1 else len(y)
+    if digits > 2:
+        raise UserError(f"the labels are of {digits} digits; this collection counts one or two")
     for head in heads:
         if not torch.is_tensor(head):
-            raise UserError(f"the network gives a {type(head).__name__}: is a return missing?")
+            words = "is a return missing?" if head is None else "it must be a tensor for each digit"
+            raise UserError(f"the network gives a {type(head).__name__}: {words}")
     sizes = [tuple(head.shape) for head in heads]
     if sizes != [(1, 10)] * digits:
         found = " and ".join(f"(N, {', '.join(map(str, size[1:]))})" for size in sizes)
@@ -604,14 +607,15 @@ def trained_reader(args, build, names=()):
 
 def behind_activations(model, x):
     """Return what the model's activations (ReLU and its like) put out for images x: [(N, ...)]."""
-    kinds = nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid
-    outputs = []
+    outputs, kinds = [], nn.ReLU.__module__  # the file of PyTorch that has ReLU and all its like
 
     def keep(module, given, out):
-        if out.ndim > 1 and len(out) == len(x):  # else it is no layer of units: a gate, say
-            outputs.append(out.float().cpu())
+        # Else it is no layer of units: a gate, say.
+        if torch.is_tensor(out) and out.ndim > 1 and len(out) == len(x):
+            outputs.append(out.detach().float().cpu().clone())
 
-    hooks = [m.register_forward_hook(keep) for m in model.modules() if isinstance(m, kinds)]
+    activations = [module for module in model.modules() if type(module).__module__ == kinds]
+    hooks = [module.register_forward_hook(keep) for module in activations]
     with torch.no_grad():
         model.eval()(x)
     for hook in hooks:
@@ -659,9 +663,10 @@ def draw_layers(path, image, layers, probabilities):
             count, height, width = all_maps.shape
             gap = np.full((height, max(1, width // 8)), np.nan)
             row = np.hstack([part for one in shown for part in (one, gap)])
-            axis.imshow(row, cmap="viridis", vmin=0, vmax=max(float(shown.max()), 1e-9))
+            low, high = min(float(shown.min()), 0), max(float(shown.max()), 1e-9)
+            axis.imshow(row, cmap="viridis", vmin=low, vmax=high)
             words = f"{len(shown)} of {count} channels" if count > 16 else f"{count} channels"
-            axis.set_title(f"{words}, {height} x {width}: brighter is stronger", fontsize=9)
+            axis.set_title(f"{words}, {height} x {width}: brighter is larger", fontsize=9)
         for axis in (first, *middle):
             axis.set_axis_off()
         names = ("upper", "lower") if len(probabilities) > 1 else ("",)
@@ -710,6 +715,7 @@ def sweep(args, run, names, seeds, train_one, *, against_time=False):
         mine = results[row["setting"]].values()
         row |= {key: float(np.median([one[key] for one in mine])) for key in ("seconds", "weights")}
         row |= {key: round(value, 4) for key, value in row.items() if isinstance(value, float)}
+        row |= {"epochs": args.epochs, "limit": args.limit}
     (run.folder / "sweep.png").unlink(missing_ok=True)
     utils.write_table(run.folder / "sweep.csv", rows)
     if not args.quiet:

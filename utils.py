@@ -587,12 +587,14 @@ def code_of(path):
     files, waiting = set(), [path, Path(str(getattr(sys.modules["__main__"], "__file__", "")))]
     while waiting:
         file = waiting.pop()
-        if file.parent == path.parent and file.is_file() and file not in files:
+        if file.is_relative_to(path.parent) and file.is_file() and file not in files:
             files.add(file)
             for node in ast.walk(ast.parse(file.read_bytes())):
                 names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
-                names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
-                waiting += [path.with_name(f"{name.split('.')[0]}.py") for name in names]
+                if isinstance(node, ast.ImportFrom):  # "from layers import mine" may mean a file
+                    names = [str(node.module), *(f"{node.module}.{one.name}" for one in node.names)]
+                for place in (path.parent / name.replace(".", "/") for name in names):
+                    waiting += [place.with_name(f"{place.name}.py"), place / "__init__.py"]
     return checksum(*(np.fromfile(file, np.uint8) for file in sorted(files)))
 
 
@@ -601,6 +603,9 @@ def find_model(args, name):
     path = args.model or args.output_dir / name
     if not path.is_file():
         words = f"train a network first: python {args.script}.py"
+        words += f" --name {args.name}" if args.name else ""
+        if path.with_name("checkpoint.npz").is_file():
+            words = "its run was stopped; end it with --resume"
         for one in sorted(path.parent.glob(f"seed-*/{name}"))[:1]:
             words = f"there are several networks, of --seeds; choose one, as --model {shown(one)}"
         raise UserError(f"there is no {path}; {words}")
@@ -611,14 +616,15 @@ def recall_settings(args, names, weights="model.pt"):
     """Take the options `names`, which shape the trained network, from its run's metrics.json.
 
     Returns all settings of that run, {} if there is no such file. Raises UserError if one of the
-    options was typed with another value, or if another script made the file.
+    options was typed with another value, or if another script made the file (with --model it may
+    be of a copy).
     """
     path = find_model(args, weights).with_name("metrics.json")
     if not path.is_file():
         return {}
     with blamed_on(path, "is damaged"):
         metrics = json.loads(path.read_text(encoding="utf-8"))
-        if metrics["script"] != args.script:
+        if metrics["script"] != args.script and not args.model:
             was = str(metrics["script"])[:100]
             raise UserError(f"{path.parent} is of {was}.py, not of {args.script}.py; see --model")
         for name in set(names) & set(metrics["settings"]):
@@ -635,39 +641,47 @@ def recall_settings(args, names, weights="model.pt"):
 # ----------------------------------------------------------------------------- the record of a run
 
 
+def hold(folder):
+    """Make a folder and lock it, for a with statement: two runs at once would mix their files.
+
+    Raises UserError if another run holds it. The lock ends with its process, however that ends.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"another run is using {folder}; wait, or give this one a --name") from None
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}; see --output-dir") from None
+
+
 @contextlib.contextmanager
 def start_run(args, data=None, weights=0, **facts):
     """Open the folder of a run, hold it against a second run, and say on Ctrl-C how to go on.
 
     `facts` belong to the recipe, beside the options and the checksum of the data: the layers, say.
     """
-    from filelock import FileLock, Timeout  # the lock ends with its process, however that ends
-
     folder = args.output_dir
     if args.resume and not (folder / "checkpoint.npz").is_file():
         raise UserError(f"there is no {folder / 'checkpoint.npz'} to resume; leave out --resume")
-    lock = FileLock(folder / ".lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"another run is using {folder}; wait, or give this one a --name") from None
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}; see --output-dir") from None
     settings = {"script": args.script} | {name: getattr(args, name) for name in args.settings}
     if data:
         count, dev = len(data["train"][0]), len(data["dev"][0])
         settings |= {"data": data["checksum"], "digits": [count, dev]}
     run = Run(args.epochs, args.seed, folder, settings | facts, args.resume, args.quiet, args.code)
     try:
-        if data and not args.quiet:
-            what = "digits, in new pairs every epoch" if data.get("compose") else "images"
-            print(f"{weights:,} weights learn from {count:,} {what}; dev has {dev:,}")
-        yield run
-        if run.pictures and not args.quiet:
-            print(f"pictures: {', '.join(run.pictures)}")
-        if args.show:
-            show_pictures([folder / name for name in run.pictures])
+        with hold(folder):
+            if data and not args.quiet:
+                what = "digits, in new pairs every epoch" if data.get("compose") else "images"
+                print(f"{weights:,} weights learn from {count:,} {what}; dev has {dev:,}")
+            yield run
+            if run.pictures and not args.quiet:
+                print(f"pictures: {', '.join(run.pictures)}")
+            if args.show:
+                show_pictures([folder / name for name in run.pictures])
     except KeyboardInterrupt as stop:
         words = f"stopped; the same command with --resume goes on after epoch {len(run.history)}"
         if not run.history:
@@ -675,8 +689,6 @@ def start_run(args, data=None, weights=0, **facts):
             resumed = "stopped; the same command with --resume goes on as before"
             words = str(stop) or (resumed if args.resume else nothing)
         raise type(stop)(words) from None
-    finally:
-        lock.release()
 
 
 class Run:
@@ -839,6 +851,7 @@ def write_report(run, args, labels, probabilities, *, examples, versions, dead_u
         "chosen_epoch": chosen["epoch"],
         "epochs": args.epochs,
         "seed": args.seed,
+        "data_dir": args.data_dir.resolve().name,
         "seconds": seconds,
         "examples_per_second": args.epochs * examples / seconds,
         **facts,
@@ -947,19 +960,20 @@ def run_seeds(main, args, argv):
     With --resume the runs that were not begun are begun.
     """
     results = []
-    for seed in range(args.seed, args.seed + args.seeds):
-        name = Path(args.name or "") / f"seed-{seed}"
-        one = [*(sys.argv[1:] if argv is None else argv), "--seeds", "1", "--seed", str(seed)]
-        if not (args.output_dir / name.name / "checkpoint.npz").is_file():
-            one = [word for word in one if word != "--resume"]
-        try:
-            results.append(main([*one, "--name", str(name)]))
-        except UserError as error:  # the loss is no number, say; the others may do better
-            print(f"{args.script}.py: seed {seed}: {error}", file=sys.stderr)
-        except (NotImplementedError, MemoryError, OSError):  # the next one would end alike
-            raise
-        except Exception:  # a mistake in code that was changed
-            traceback.print_exc()
+    with hold(args.output_dir):
+        for seed in range(args.seed, args.seed + args.seeds):
+            name = Path(args.name or "") / f"seed-{seed}"
+            one = [*(sys.argv[1:] if argv is None else argv), "--seeds", "1", "--seed", str(seed)]
+            if not (args.output_dir / name.name / "checkpoint.npz").is_file():
+                one = [word for word in one if word != "--resume"]
+            try:
+                results.append(main([*one, "--name", str(name)]))
+            except UserError as error:  # the loss is no number, say; the others may do better
+                print(f"{args.script}.py: seed {seed}: {error}", file=sys.stderr)
+            except (NotImplementedError, MemoryError, OSError):  # the next one would end alike
+                raise
+            except Exception:  # a mistake in code that was changed
+                traceback.print_exc()
     if not results:
         raise UserError("no network came to its end")
     if not args.quiet:
@@ -971,8 +985,11 @@ def run_seeds(main, args, argv):
         if "test_accuracy_both" in results[0]:
             words = "of the test pairs with a misread digit"
             found[words] = [100 * (1 - metrics["test_accuracy_both"]) for metrics in results]
+        count = f"{len(results)} seeds"
+        if len(results) < args.seeds:
+            count = f"{len(results)} of {args.seeds} seeds, the others failed"
         for words, wrong in found.items():
-            print(f"{len(wrong)} seed{'s' * (len(wrong) > 1)}: {mean_and_spread(wrong)} % {words}")
+            print(f"{count}: {mean_and_spread(wrong)} % {words}")
     return results
 
 
@@ -1014,24 +1031,27 @@ def compare_settings(errors):
     differences vary less than the errors do. How much they vary by chance is taken from all
     settings together (the residuals of setting and seed in a randomised block design; of two
     settings this is the paired t-test), since few seeds alone say little of it; a setting counts
-    alone if it lacks seeds, or if a network of it failed. A difference counts if 0 lies outside its
+    alone if it lacks seeds, if a network of it failed, or if it is a copy of another one. This
+    assumes that all of them scatter alike. A difference counts if 0 lies outside its
     95 % interval (Student's t), widened by the number of comparisons (Bonferroni); a row that does
     not count may still be a difference, too small for so few seeds.
     """
     first, *others = errors
     seeds, rows = list(errors[first]), []
     comparisons = sum(len(set(seeds) & set(errors[name])) > 1 for name in others)
-    together = [
-        name
-        for name, mine in errors.items()
-        if set(seeds) <= set(mine) and max(mine.values()) < FAILED
-    ]
+    together = []
+    for name, mine in errors.items():
+        copy = any(mine == errors[other] for other in together)
+        if set(seeds) <= set(mine) and max(mine.values()) < FAILED and not copy:
+            together.append(name)
     for name, mine in errors.items():
         values = list(mine.values())
         row = {"setting": name, "misread": float(np.mean(values)), "sd": spread(values)}
         row |= {"seeds": len(mine), "difference": "", "interval": "", "verdict": ""}
         shared = [seed for seed in mine if seed in errors[first]]
-        if name != first and shared:
+        if name != first and not shared:
+            row["verdict"] = "no seed in common"
+        elif name != first:
             pair = together if {first, name} <= set(together) else [first, name]
             table = np.array([[errors[one][seed] for seed in shared] for one in pair])
             row["difference"] = float(
@@ -1089,37 +1109,42 @@ def compare_runs(folder):
     """Print all runs in a folder and below it; those of one script and data are one table.
 
     Runs that differ in their seed alone are one row, compared as in a sweep, on the dev set: with
-    the row that has most seeds, of several the oldest. Runs without a dev set (--all-digits) cannot
-    be compared, and one that differs from another in its results alone has no place in a row; each
-    has a line below.
+    the row that has most seeds, of several the oldest. A run that differs from another in its
+    results alone comes from other code, which its checksum does not cover: it is a row of its own.
+    Runs without a dev set (--all-digits) cannot be compared, and copies add nothing; each has a
+    line below.
     """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}")
     tables, others = {}, []
     for path in sorted(folder.rglob("metrics.json"), key=lambda path: (path.stat().st_mtime, path)):
         try:
             with blamed_on(path, "is damaged; it is left out"):
                 metrics = json.loads(path.read_text(encoding="utf-8"))
                 settings = metrics["settings"] | {"code": metrics.get("code")}
-                where = path.parent.relative_to(folder)
+                where, seed = path.parent.relative_to(folder), settings.pop("seed")
                 if metrics["dev_accuracy"] is None:
                     wrong = misread(metrics, "test")
                     others.append(f"{where}: {wrong:.2f} % of test misread; there was no dev set")
                     continue
                 table = tables.setdefault((metrics["script"], settings["data"]), {})
-                seed = settings.pop("seed")
-                runs = table.setdefault(json.dumps(settings), {})
-                one = runs.setdefault(seed, metrics | {"folder": where})
+                for number in range(len(table) + 1):
+                    runs = table.setdefault(json.dumps(settings | {"results": number}), {})
+                    one = runs.setdefault(seed, metrics | {"folder": where})
+                    if one["test_loss"] == metrics["test_loss"]:
+                        break
                 if one["folder"] != where:
-                    other = one["test_loss"] != metrics["test_loss"]
-                    words = "the settings, code and seed of" + other * " (but other results than)"
-                    others.append(f"{where} is left out: {words} {one['folder']}")
+                    others.append(f"{where} is left out: a copy of {one['folder']}")
         except UserError as error:
             print(f"utils.py: {printable(str(error))}", file=sys.stderr)
     if not tables and not others:
         raise UserError(f"there are no runs in {folder}; train a network first")
     for (script, _), table in tables.items():
         table = dict(sorted(table.items(), key=lambda item: -len(item[1])))
-        digits = json.loads(next(iter(table))).get("digits")  # older runs do not say
-        words = f", learning from {digits[0]:,} digits" if digits else ""
+        one = next(iter(next(iter(table.values())).values()))
+        words = ""
+        if "data_dir" in one:  # older runs do not say
+            words = f", learning from {one['settings']['digits'][0]:,} digits of {one['data_dir']}"
         print(f"{script}.py{words}\n{runs_table(table)}\n")
     for line in others:
         print(line)
@@ -1132,13 +1157,16 @@ def runs_table(table):
         folders, settings = [metrics["folder"] for metrics in runs.values()], json.loads(text)
         name = str(folders[0])
         if len(folders) > 1:
-            of_seeds = all(folder.name.startswith("seed-") for folder in folders)
-            name = str(folders[0].parent) if of_seeds else f"{name} and others"
+            parents = {folder.parent if "seed-" in folder.name else folder for folder in folders}
+            name = str(folders[0].parent) if len(parents) == 1 else f"{name} and others"
+        if name in named:  # of an earlier --seeds in the same folder, that had more of them
+            name += f", seeds {' '.join(map(str, runs))}"
         while name in named:
             name += ", other"
         changed = [key for key in first | settings if settings.get(key) != first.get(key)]
-        words = [f"{key} {settings.get(key)}" for key in changed if key not in ("layers", "code")]
-        words += [f"other {key}" for key in ("layers", "code") if key in changed]
+        told = ("layers", "code", "results")
+        words = [f"{key} {settings.get(key)}" for key in changed if key not in told]
+        words += [f"other {key}" for key in told if key in changed]
         named[name] = list(runs.values()), ", ".join(words)
 
     def column(value):
@@ -1163,12 +1191,15 @@ BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#767676"
 
 def save_figure(path, size, draw, **grid):
     """Draw one picture: draw(axes, figure) gets the axes of plt.subplots(**grid) and fills them."""
-    if "matplotlib" not in sys.modules:  # a file needs no window, whatever MPLBACKEND says
-        os.environ["MPLBACKEND"] = "agg"
-    from matplotlib import rc_context
+    first, wanted = "matplotlib" not in sys.modules, os.environ.pop("MPLBACKEND", None)
+    from matplotlib import rc_context, rcParams
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # without pyplot: nothing opens a window
 
+    if wanted:  # a file needs no window, whatever that says; but it is for others: a notebook, say
+        os.environ["MPLBACKEND"] = wanted
+        with contextlib.suppress(ValueError):
+            rcParams["backend"] = wanted if first else rcParams["backend"]
     look = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 10}
     with rc_context(look), whole_file(path) as file:
         figure = Figure(size, layout="constrained")
@@ -1217,7 +1248,7 @@ def draw_weights(path, weights, images):
     Pixels that have no ink in any of the images (N, H, W) are left white: their weights are hardly
     more than the random ones of the start.
     """
-    heading = "pixels that excite (red) and inhibit (blue) each of the first hidden units"
+    heading = "pixels that excite (red) and inhibit (blue) each of the layer's first units"
     shown = weights[:60].reshape(-1, *images.shape[1:]) * images.any(0)
     draw_tiles(path, shown, heading=heading, signed=True)
 
@@ -1245,11 +1276,13 @@ def draw_learning_curves(path, history):
             axis.grid(alpha=0.3, which="both")
         # Logarithmic, so that late epochs can be told apart; straight below 0.01 %, to show 0.
         axes[0, 0].set_yscale("symlog", linthresh=0.01, subs=range(2, 10))
-        labelled = SymmetricalLogLocator(base=10, linthresh=0.01, subs=(1, 2, 5))
+        curves = np.concatenate([line.get_ydata() for line in axes[0, 0].lines[:-1]])
+        lowest, highest = curves.min(), curves.max()
+        axes[0, 0].set_ylim(0 if lowest < 0.02 else lowest / 1.5, max(1.2 * highest, 0.02))
+        numbers = (1, 2, 5) if highest > 10 * lowest else range(1, 10)
+        labelled = SymmetricalLogLocator(base=10, linthresh=0.01, subs=numbers)
         axes[0, 0].yaxis.set_major_locator(labelled)
         axes[0, 0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        lowest = min(line.get_ydata().min() for line in axes[0, 0].lines[:-1])
-        axes[0, 0].set_ylim(bottom=0 if lowest < 0.02 else lowest / 2)
         lines = axes[0, 1].lines
         figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), edgecolor="none")
 

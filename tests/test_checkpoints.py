@@ -96,7 +96,7 @@ def test_runs_of_one_seed_see_the_digits_in_the_same_order(monkeypatch):
 
 def read_with(path):
     """Have a network's weights read as --predict --model does."""
-    args = types.SimpleNamespace(model=path, script="nnet_fc", typed=set(), device="cpu")
+    args = types.SimpleNamespace(model=path, name=None, script="nnet_fc", typed=set(), device="cpu")
     model = small_model(seed=1)
     train_utils.trained_reader(args, lambda args: model)
     return model

@@ -67,6 +67,18 @@ def test_the_table_says_what_was_found():
     assert lines[5] == "seeds: 3, paired; comparisons, which widen intervals: 2"
 
 
+def test_a_copy_tells_nothing_of_chance_and_other_seeds_make_no_pairs():
+    """Two copies scatter alike to the last digit: that must not make intervals shorter."""
+    errors = {name: ERRORS[name] for name in ("baseline", "noisy")}
+    alone = utils.compare_settings(errors | {"short": {7: 1.0}})
+    assert alone[2]["verdict"] == "no seed in common" and alone[2]["difference"] == ""
+    noisy, short = ERRORS["noisy"], ERRORS["short"]
+    copies = utils.compare_settings(errors | {"copy": dict(noisy), "short": short})
+    assert copies[1]["interval"] == copies[2]["interval"] > alone[1]["interval"]  # 2 comparisons
+    of_two = stats.t.ppf([1 - 0.025 / 2, 1 - 0.025], 2)
+    assert copies[1]["interval"] / alone[1]["interval"] == pytest.approx(of_two[0] / of_two[1])
+
+
 # ------------------------------------------------------------------------ runs of a lesson
 
 
@@ -86,14 +98,23 @@ def test_seeds_make_a_folder_each_and_a_line_of_mean_and_spread(small_mnist, tmp
         assert json.loads(text) == json.loads(json.dumps(metrics))
 
 
-def test_seeds_say_mean_and_spread(capsys):
+def test_two_groups_of_seeds_cannot_share_a_folder_at_once(small_mnist, tmp_path, as_program):
+    """While one has reached its second seed, the other would write over the first."""
+    with utils.hold(tmp_path / "mine"):
+        with pytest.raises(utils.UserError, match=f"another run is using {tmp_path}/mine; wait"):
+            run(small_mnist, tmp_path, "--seeds", "2", "--name", "mine")
+        assert visible_files(tmp_path / "mine") == set()
+    assert len(run(small_mnist, tmp_path, "--seeds", "2", "--name", "mine")) == 2
+
+
+def test_seeds_say_mean_and_spread(tmp_path, capsys):
     def main(argv):
         accuracy = {"3": 0.9, "4": 0.8}[argv[-3]]  # the last words are --seed S --name NAME
         of_pairs = {"test_accuracy": [accuracy, accuracy - 0.1], "test_accuracy_both": accuracy / 2}
         return {"dev_accuracy": accuracy} | of_pairs
 
     parser = utils.argument_parser("tiny.py", "", epochs=1, batch_size=1, lr=1.0, momentum=0.0)
-    argv = ["--seed", "3", "--seeds", "2"]
+    argv = ["--seeds", "2", "--output-dir", str(tmp_path), "--seed", "3"]
     assert len(utils.run_seeds(main, parser.parse_args(argv), argv)) == 2
     assert capsys.readouterr().out.splitlines() == [
         "2 seeds: 15.00 +- 7.07 % misread of dev",
@@ -107,6 +128,16 @@ def test_reading_with_one_of_several_networks(small_mnist, tmp_path, as_program)
     argv = ["--output-dir", tmp_path, "--name", "mine", "--predict", "a.png"]
     status, _, errors = as_program(neural_nets.main, "neural_nets.py", *argv)
     assert status == 2 and f"as --model {tmp_path}/mine/seed-0/model.npz" in errors
+
+
+def test_reading_with_a_network_that_is_not_there_or_not_done(small_mnist, tmp_path, as_program):
+    argv = ["--output-dir", tmp_path, "--name", "mine", "--predict", "a.png"]
+    _, _, errors = as_program(neural_nets.main, "neural_nets.py", *argv)
+    assert errors.endswith("; train a network first: python neural_nets.py --name mine\n")
+    run(small_mnist, tmp_path, "--name", "mine")
+    (tmp_path / "mine" / "model.npz").unlink()  # as if it had been stopped before its end
+    _, _, errors = as_program(neural_nets.main, "neural_nets.py", *argv)
+    assert errors.endswith("; its run was stopped; end it with --resume\n")
 
 
 def test_seeds_resume_what_was_begun_and_begin_the_rest(small_mnist, tmp_path):
@@ -145,7 +176,7 @@ def test_all_runs_stand_in_a_table(small_mnist, tmp_path, capsys):
     assert "alone" in alone and "seeds: " not in alone
     header, base, slow, words = pair.splitlines()[1:]
     assert header.endswith("verdict seeds % of test weights seconds what differs")
-    assert "learning from 180 digits" in out[0]
+    assert f"learning from 180 digits of {small_mnist.name}" in out[0]
     assert base.startswith("base ") and "7,165" in base
     assert slow.startswith("slow ") and slow.endswith("lr 0.001")
     assert words == "seeds: 2, paired; comparisons, which widen intervals: 1"
@@ -174,22 +205,39 @@ def test_runs_of_other_code_are_rows_of_their_own(small_mnist, tmp_path, capsys,
     assert "damaged" in err and err.count("\n") == 1
 
 
-def test_the_same_settings_with_other_results_are_said_to_be_left_out(
-    small_mnist, tmp_path, capsys
-):
+def test_a_copy_is_left_out_and_other_results_are_a_row_of_their_own(small_mnist, tmp_path, capsys):
+    """Other results of the same settings: of code that the checksum does not cover."""
     for name in ("first", "again", "other"):
-        run(small_mnist, tmp_path, "--name", name)
-    path = tmp_path / "other" / "metrics.json"
-    path.write_text(re.sub(r'"test_loss": [\d.]+', '"test_loss": 9.0', path.read_text()))
+        run(small_mnist, tmp_path, "--name", name, "--seeds", "2")
+    for path in (tmp_path / "other").rglob("metrics.json"):
+        path.write_text(re.sub(r'"test_loss": [\d.]+', '"test_loss": 9.0', path.read_text()))
     utils.main([str(tmp_path)])
-    lines = capsys.readouterr().out.splitlines()
-    words = "is left out: the settings, code and seed of"
-    assert lines[-2:] == [f"again {words} first", f"other {words} (but other results than) first"]
+    _, _, first, other, _, _, *copies = capsys.readouterr().out.splitlines()
+    assert first.startswith("first ") and other.startswith("other ")
+    assert other.split()[-2:] == ["other", "results"]
+    assert copies == [f"again/seed-{i} is left out: a copy of first/seed-{i}" for i in (0, 1)]
+
+
+def test_seeds_of_an_earlier_run_in_the_folder_are_told_apart(small_mnist, tmp_path, capsys):
+    run(small_mnist, tmp_path, "--name", "mine", "--seeds", "4")
+    run(small_mnist, tmp_path, "--name", "mine", "--seeds", "2", "--lr", "0.01")
+    run(small_mnist, tmp_path, "--name", "more", "--seed", "4")
+    utils.main([str(tmp_path)])
+    _, _, old, new, *_ = (" ".join(line.split()) for line in capsys.readouterr().out.splitlines())
+    assert old.startswith("mine/seed-2 and others ")  # and more, which is in another folder
+    assert new.startswith("mine ") and "no seed in common" in new and new.endswith("lr 0.01")
+    run(small_mnist, tmp_path, "--name", "more", "--seed", "5", "--lr", "0.01")  # not in the way
+    (tmp_path / "more" / "metrics.json").unlink()
+    utils.main([str(tmp_path)])
+    _, _, old, new, *_ = capsys.readouterr().out.splitlines()
+    assert old.startswith("mine ") and new.startswith("mine, seeds 0 1 ")
 
 
 def test_code_is_what_the_lesson_imports_from_its_folder_when_it_begins(tmp_path):
     texts = {"lesson": "import os\nfrom knobs import SLOPE\n", "knobs": "import more\nSLOPE = 1\n"}
-    texts |= {"more": "", "stranger": ""}
+    texts |= {"more": "from layers import act", "stranger": "", "layers/__init__": ""}
+    texts |= {"layers/act": "import layers.deep", "layers/deep": ""}
+    (tmp_path / "layers").mkdir()
 
     def code(**changes):
         for name, text in (texts | changes).items():
@@ -200,7 +248,14 @@ def test_code_is_what_the_lesson_imports_from_its_folder_when_it_begins(tmp_path
     assert code(lesson="pass") == first  # edited while it runs
     utils.code_of.cache_clear()
     assert code(stranger="1") == first
-    for changes in ({"lesson": "import knobs\n"}, {"knobs": "import more\n"}, {"more": "1"}):
+    for changes in (
+        {"lesson": "import knobs\n"},
+        {"knobs": "import more\n"},
+        {"more": "1"},
+        {"layers/__init__": "1"},
+        {"layers/act": "1"},
+        {"layers/deep": "1"},
+    ):
         utils.code_of.cache_clear()
         assert code(**changes) != first
     utils.code_of.cache_clear()
@@ -211,27 +266,27 @@ def test_a_run_and_seeds_in_its_folder_are_two_rows(small_mnist, tmp_path, capsy
     run(small_mnist, tmp_path, "--name", "mine", "--seeds", "2")
     utils.main([str(tmp_path)])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2].startswith("mine ") and lines[3].startswith("mine, other ")
+    assert lines[2].startswith("mine ") and lines[3].startswith("mine, seeds 0 ")
 
 
 def unfinished(argv):
     raise NotImplementedError("forward: not written yet")
 
 
-def test_one_network_of_several_that_fails_costs_a_line(capsys):
+def test_one_network_of_several_that_fails_costs_a_line(tmp_path, capsys):
     def main(argv):
         if argv[-3] == "3":  # the last words are --seed S --name NAME
             raise utils.UserError("the loss is no longer a number")
         return {"dev_accuracy": 0.9, "test_accuracy": 0.8}
 
     parser = utils.argument_parser("tiny.py", "", epochs=1, batch_size=1, lr=1.0, momentum=0.0)
-    argv = ["--seed", "3", "--seeds", "2"]
+    argv = ["--seeds", "2", "--output-dir", str(tmp_path), "--seed", "3"]
     assert len(utils.run_seeds(main, parser.parse_args(argv), argv)) == 1
     printed = capsys.readouterr()
     assert printed.err == "tiny.py: seed 3: the loss is no longer a number\n"
     with pytest.raises(NotImplementedError):  # an exercise that is not done is said once
         utils.run_seeds(unfinished, parser.parse_args(argv), argv)
-    assert printed.out.startswith("1 seed: 10.00 % misread of dev")
+    assert printed.out.startswith("1 of 2 seeds, the others failed: 10.00 % misread of dev")
 
 
 class Forgetful(nn.Module):
@@ -271,6 +326,9 @@ def test_a_head_too_many_or_too_small_is_said_before_training():
         train_utils.check_model(one, pairs)
     with pytest.raises(utils.UserError, match="gives a NoneType: is a return missing?"):
         train_utils.check_model(Forgetful(), pairs)
+    three = {"dev": (pairs["dev"][0], torch.zeros(3, 4, dtype=torch.long))}
+    with pytest.raises(utils.UserError, match="of 3 digits; this collection counts one or two"):
+        train_utils.check_model(nn.Sequential(), three)
     train_utils.check_model(one, {"dev": (pairs["dev"][0], torch.zeros(4, dtype=torch.long))})
     with pytest.raises(utils.UserError, match=r"gives \(N, 5\)"):
         train_utils.check_model(nn.Sequential(nn.Flatten(), nn.Linear(42 * 28, 5)), pairs)
@@ -279,6 +337,8 @@ def test_a_head_too_many_or_too_small_is_said_before_training():
 def test_a_folder_without_runs_says_so(tmp_path, as_program):
     status, _, errors = as_program(lambda: utils.main([str(tmp_path)]), "utils.py")
     assert status == 2 and f"there are no runs in {tmp_path}" in errors
+    status, _, errors = as_program(lambda: utils.main([str(tmp_path / "none")]), "utils.py")
+    assert status == 2 and f"there is no folder {tmp_path}/none" in errors
 
 
 def test_layers_that_do_not_fit_are_named_with_what_reaches_them():
@@ -287,5 +347,8 @@ def test_layers_that_do_not_fit_are_named_with_what_reaches_them():
         train_utils.try_out(model, torch.zeros(1, 1, 28, 28))
     assert "Linear(in_features=30, out_features=10, bias=True) gets (N, 20)" in str(error.value)
     assert not any(layer._forward_pre_hooks for layer in model.modules())
+    flat = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm1d(4))  # PyTorch raises a ValueError
+    with pytest.raises(utils.UserError, match=r"BatchNorm1d.* gets \(N, 4, 26, 26\)"):
+        train_utils.try_out(flat, torch.zeros(1, 1, 28, 28))
     model[3] = nn.Linear(20, 10)
     assert train_utils.try_out(model, torch.zeros(2, 1, 28, 28)).shape == (2, 10)

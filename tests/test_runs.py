@@ -462,8 +462,25 @@ def test_a_backend_that_does_not_exist_does_not_spoil_a_run(small_mnist, tmp_pat
     done = run_script("neural_nets.py", *argv, "--quiet", env=env)
     assert done.returncode == 0 and "Traceback" not in done.stderr
     assert json.loads((tmp_path / "metrics.json").read_text())["epochs"] == 1
-    if backend.startswith("module"):  # Matplotlib itself refuses the other, picture by picture
-        assert done.stderr == "" and all(png(tmp_path / name) for name in PICTURES)
+    assert done.stderr == "" and all(png(tmp_path / name) for name in PICTURES)
+
+
+@pytest.mark.slow
+def test_a_notebook_keeps_its_pictures_after_a_run(tmp_path):
+    """A kernel sets MPLBACKEND; the pictures that it draws later shall appear in the notebook."""
+    code = (
+        "import sys, utils, os\n"
+        "utils.draw_tiles(sys.argv[1] + '/a.png', [[[0.0]]])\n"
+        "import matplotlib\n"
+        "print(os.environ['MPLBACKEND'], matplotlib.rcParams['backend'])\n"
+        "matplotlib.use('svg')\n"
+        "utils.draw_tiles(sys.argv[1] + '/b.png', [[[0.0]]])\n"
+        "print(matplotlib.rcParams['backend'])\n"
+    )
+    env = {**os.environ, "MPLBACKEND": "pdf"}
+    command = [sys.executable, "-c", code, tmp_path]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("pdf pdf\nsvg\n", "")
 
 
 # ----------------------------------------------------------- the network that --predict builds
@@ -539,8 +556,19 @@ def test_typed_options_that_contradict_the_trained_network_are_an_error(
 def test_weights_of_another_script_are_said_to_be(tmp_path, picture):
     write_network(tmp_path, "mlp", hidden=[5])
     argv = ["--predict", str(picture), "--model", str(tmp_path / "model.pt")]
+    with pytest.raises(UserError, match=r"does not fit the network that nnet_fc\.py builds"):
+        nnet_fc.main(argv)
+    argv = ["--predict", str(picture), "--output-dir", str(tmp_path)]
     with pytest.raises(UserError, match=rf"^{tmp_path} is of mlp\.py, not of nnet_fc\.py"):
         nnet_fc.main(argv)
+
+
+def test_a_copied_lesson_reads_with_the_weights_of_the_first(tmp_path, picture, capsys):
+    write_network(tmp_path, "nnet_fc", hidden=[5])
+    path = tmp_path / "metrics.json"
+    path.write_text(path.read_text().replace('"nnet_fc"', '"the_first"'))
+    nnet_fc.main(["--predict", str(picture), "--model", str(tmp_path / "model.pt")])
+    assert capsys.readouterr().out.startswith(f"{picture}: ")
 
 
 @pytest.mark.parametrize(
@@ -658,11 +686,12 @@ def test_layers_show_their_first_maps_each_layer_on_a_scale_of_its_own(tmp_path,
     caught = figures_drawn(monkeypatch)
     maps = np.arange(20.0)[:, None, None] * np.ones((3, 2))
     chances = np.concatenate([chances_of([3], 0.9)[0], chances_of([5], 0.7)[0]])
-    train_utils.draw_layers(tmp_path / "a.png", np.eye(4), [maps, 0 * maps[:5]], chances)
+    train_utils.draw_layers(tmp_path / "a.png", np.eye(4), [maps, -maps[:5]], chances)
     image, first, second, bars = caught[0].axes
     assert image.images[0].get_array().shape == (4, 4)
-    assert first.get_title() == "16 of 20 channels, 3 x 2: brighter is stronger"
+    assert first.get_title() == "16 of 20 channels, 3 x 2: brighter is larger"
     row = first.images[0].get_array()
     assert [row[0, 3 * k] for k in range(16)] == list(range(16))  # two pixels and a gap each
     assert first.images[0].get_clim() == (0, 15) and second.images[0].get_array().shape == (3, 15)
+    assert second.images[0].get_clim()[0] == -4  # as of tanh
     assert sorted(bar.get_height() for bar in bars.patches)[-2:] == pytest.approx([70, 90])

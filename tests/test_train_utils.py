@@ -200,7 +200,7 @@ def pretend(name, seed):
 
 
 def a_sweep(folder, names, train_one=pretend, no_plots=True):
-    args = types.SimpleNamespace(seed=0, quiet=True, no_plots=no_plots)
+    args = types.SimpleNamespace(seed=0, quiet=True, no_plots=no_plots, epochs=5, limit=300)
     return train_utils.sweep(args, utils.Run(1, 0, folder), names, 3, train_one, against_time=True)
 
 
@@ -211,6 +211,7 @@ def test_a_sweep_writes_the_comparison(tmp_path):
     assert [{key: str(value) for key, value in row.items()} for row in rows] == written
     assert [row["verdict"] for row in written] == ["", "not told apart", "not told apart"]
     assert written[1]["seconds"] == "2.0" and written[1]["weights"] == "10.0"
+    assert (written[1]["epochs"], written[1]["limit"]) == ("5", "300")
     a_sweep(tmp_path, ["baseline", "better"])  # the picture of another table goes
     assert visible_files(tmp_path) == {"sweep.csv"}
 
@@ -279,6 +280,7 @@ def with_activation(kind):
 
 NETWORKS = {
     "LeakyReLU": (lambda: with_activation(nn.LeakyReLU), 0),
+    "ReLU6": (lambda: with_activation(nn.ReLU6), 1 / 24),
     "ReLU": (lambda: with_activation(nn.ReLU), 1 / 24),
     "a class of one's own": (OfOnesOwn, 1 / 24),
 }
@@ -304,6 +306,21 @@ def test_any_network_is_looked_into(name, tmp_path, monkeypatch, capsys):
     assert np.array_equal(image, x[0, 0].numpy()) and chances.shape == (1, 10)
     assert [one.shape for one in maps] == [(4, 26, 26), (20, 8, 8)]
     assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_what_an_activation_gives_is_kept_before_it_is_changed_in_place():
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.act = nn.ReLU()
+
+        def forward(self, x):
+            out = self.act(x)
+            out += 100
+            return out
+
+    (out,) = train_utils.behind_activations(Residual(), torch.ones(1, 1, 2, 2))
+    assert out.max() == 1
 
 
 def test_a_fully_connected_network_shows_its_weights(tmp_path, monkeypatch):
