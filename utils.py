@@ -1429,6 +1429,7 @@ CLOSE = 1.2  # times a row's height is the widest digit in it (1.11 of 19 in 20)
 SHORT = 0.4  # of the tallest in a row is the shortest digit; what is shorter is a part of one
 NEAR = 0.3  # of the tallest is how far a part of a digit may be from the rest
 MOST = 12  # digits in a row
+TURN = 12  # degrees, by which a digit is turned to see whether the network still reads the same
 MOST_DRAWN = 60  # readings in one picture
 CROP = "more than a digit and paper; crop it closer"
 
@@ -1665,6 +1666,18 @@ def mnist_form(ink, height=28):
     return field
 
 
+def ask_three_times(classify, digits):
+    """Return the probabilities for digits, upright and turned a little either way: their mean.
+
+    A network may be sure of one view of what it does not know, and say something else of the next;
+    their mean shows its doubt (test-time augmentation). Shapes are as in read_pictures().
+    """
+    from scipy import ndimage
+
+    views = (ndimage.rotate(digits, angle, (2, 1), False, order=1) for angle in (0, -TURN, TURN))
+    return np.mean([classify(view) for view in views], axis=0)
+
+
 def read_pictures(args, classify, height=28):
     """Read the pictures args.predict, print a line for each, and return [(path, digits), ...].
 
@@ -1686,7 +1699,8 @@ def read_pictures(args, classify, height=28):
             print(f"{printable(str(path))}: {refusal}")
             answers.append((path, ()))
             continue
-        for i, chances in enumerate(np.swapaxes(classify(found), 0, 1)):  # each (heads, 10)
+        answer = np.swapaxes(ask_three_times(classify, found), 0, 1)  # (N, heads, 10)
+        for i, chances in enumerate(answer):
             name = printable(str(path))  # a control character would reach the terminal
             name += f", digit {i + 1} of {len(found)}" if len(found) > 1 else ""
             sure = ", ".join(f"{100 * chance:.1f}%" for chance in chances.max(1))

@@ -336,11 +336,36 @@ def test_one_bad_picture_does_not_spoil_the_others(tmp_path, capsys, good):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["readings.png"]
 
 
+def test_a_network_is_asked_three_times_and_its_mean_shows_doubt():
+    """A bar that is turned by 12 degrees ends tan(12) = 0.21 of its length aside."""
+    bar, seen = np.zeros((2, 28, 28), np.float32), []
+    bar[:, 4:24, 13:15] = 1
+
+    def read(digits):
+        seen.append(digits)
+        assert digits.shape == (2, 28, 28) and digits.dtype == np.float32
+        assert digits.min() >= 0 and digits.max() <= 1
+        return chances_of([1, 1], 1.0) if len(seen) == 1 else chances_of([7, 7], 0.9)
+
+    answer = utils.ask_three_times(read, bar)
+    assert answer.shape == (1, 2, 10)
+    assert answer[0, 0, 7] == pytest.approx(0.6) and answer[0, 0, 1] == pytest.approx(
+        0.34, abs=0.01
+    )
+    np.testing.assert_array_equal(seen[0], bar)
+    columns = np.arange(28)
+    slants = [  # from the row 4 above the middle to that 4 below it
+        np.average(columns, weights=one[0, 18]) - np.average(columns, weights=one[0, 9])
+        for one in seen
+    ]
+    assert sorted(slants) == pytest.approx([-1.9, 0, 1.9], abs=0.2)
+
+
 def test_each_picture_gets_its_own_answer(tmp_path, capsys, good):
     """Two digits each, and a blank page between them."""
     from PIL import Image
 
-    answers = iter([(4, 2), (1, 3)])
+    answers = iter([(4, 2)] * 3 + [(1, 3)] * 3)  # upright, and turned either way
 
     def read(digits):
         assert digits.shape == (1, 42, 28)
