@@ -172,9 +172,10 @@ def sum_of(network):
 #             W_ji, from i to j       w_jk of W_i, from unit j of layer i - 1 to unit k of layer i
 #             u (1, 1)                Z_L (N, 10): ten numbers for each example, one for each digit
 #
-# Capital letters are matrices, small letters their elements. Below, a is always of layer i - 1, and
-# w, b and z are of layer i: a_nj is what unit j of layer i - 1 puts out for example n. Unit k of
-# layer i makes a sum of them: z_nk = sum_j a_nj w_jk + b_k.
+# The letters count other things than in part 1: i is a layer, n an example, j a unit of layer
+# i - 1, and k a unit of layer i. A, W, Z, P and T are matrices; small letters are their elements.
+# Below, a is always of layer i - 1, and w, b and z are of layer i: a_nj is what unit j of layer
+# i - 1 puts out for example n. Unit k of layer i makes a sum of them: z_nk = sum_j a_nj w_jk + b_k.
 #
 # forward     Z_i  = A_(i-1) W_i + b_i                 (N, m_i)   b_i (m_i,) is added to every row
 #             A_i  = relu(Z_i)                         (N, m_i)   for i < L
@@ -390,11 +391,11 @@ def show_xor():
     where both logits are equal form a straight line, and each class gets one side of it. But no
     line has (0, 1) and (1, 0) on one side, and (0, 0) and (1, 1) on the other. Without ReLU more
     layers do not help: (x W1) W2 = x (W1 W2), and W1 W2 is one matrix again; the biases only add
-    numbers that do not depend on x. With ReLU two hidden units could do it: relu(x1 + x2) -
-    2 relu(x1 + x2 - 1) is 0, 1, 1, 0 at the four points. But two units seldom find this from random
-    weights, while of 16 units some do. Units that begin equal stay equal, as initialise() says, and
-    work as one. One unit knows only one sum w1 x1 + w2 x2 + b, so again one line divides the
-    classes.
+    numbers that do not depend on x. With ReLU two hidden units could do it: let the logit of class
+    1 be relu(x1 + x2) - 2 relu(x1 + x2 - 1), which is 0, 1, 1, 0 at the four points, and that of
+    class 0 always 0.5. But two units seldom find this from random weights, while of 16 units some
+    do. Units that begin equal stay equal, as initialise() says, and work as one. One unit knows
+    only one sum w1 x1 + w2 x2 + b, so again one line divides the classes.
     """
     print("why hidden units, ReLU and random starts? Ten networks each try to learn XOR:")
     for words, sizes, how in (
@@ -421,16 +422,18 @@ def train_plain(params, train_set, dev_set, run, lr=PLAIN["lr"], batch_size=BATC
     how well it reads new digits, and the weights of the epoch that did best there are kept. The
     test set must not choose: weights chosen by it would look better there than on new digits.
     `run` keeps the record. Read `for epoch in run.epochs(...)` as `for epoch in 1, 2, 3, ...`; the
-    two things in the brackets only save and restore a stopped run. train_plain(params, train_set,
-    dev_set, utils.Run(12, seed=0, quiet=False)) trains by itself.
+    two things in the brackets only save and restore a stopped run. To train from your own Python:
+    train_plain(params, train_set, dev_set, utils.Run(12, seed=0, quiet=False)).
     """
     images, labels = train_set  # (N, 784), (N,)
     for epoch in run.epochs(lambda: params, params.update):
         # A new random order in every epoch. So each batch is a random sample of the digits: that is
         # what "stochastic" means.
         order = np.random.default_rng(run.seed_of(epoch)).permutation(len(images))
+        # 422 nearly equal batches, of 127 or 128 digits.
+        batches = np.array_split(order, math.ceil(len(order) / batch_size))
         total = np.zeros(2)  # of the losses, and of the digits read right
-        for batch in run.progress(np.array_split(order, math.ceil(len(order) / batch_size))):
+        for batch in run.progress(batches):
             x, y = images[batch], labels[batch]  # (B, 784), (B,)
             logits, cache = forward(params, x)
             loss, dlogits = softmax_cross_entropy(logits, y)
@@ -485,10 +488,11 @@ def momentum_step(params, velocity, grads, rate, momentum):
     Plain momentum is v <- momentum v + dW, then W <- W - rate v. Gradients that agree add up in v:
     slopes of 1, 1, 1 make v 1, 1.9, 2.71 with a momentum of 0.9. Those that disagree cancel: slopes
     of 1, -1, 1 make it 1, -0.1, 0.91.
-    Nesterov's form, used here, is one move ahead. Whatever the next slope is, the next v will begin
-    with momentum times this v. So W makes this move now already. Of this step's v it has then only
-    dW left to do, since the rest, momentum times the old v, was done one step ago. Together:
-    W <- W - rate (dW + momentum v), with the new v.
+    Nesterov's form, used here, knows a part of the next step: whatever the next slope is, the next
+    v will contain momentum times this v. W makes that part of the move one step early. So the next
+    slope is measured about where W is going. This step then consists of two parts: dW, since the
+    rest of the new v was done one step ago, and momentum times the new v, for the next step.
+    Together: W <- W - rate (dW + momentum v), with the new v.
     Sutskever et al., ICML 2013; as here: Bengio et al., 2012 (arXiv 1212.0901), section 3.5.
     """
     for name in params:
@@ -517,7 +521,7 @@ def image_gradient(params, cache, dlogits):
 
 
 def adversarial_step(params, cache, dlogits, length):
-    """Return for each image the step (N, 784), of this length, that raises its loss the most.
+    """Return for each image the step (N, 784), of this length, that raises its loss about the most.
 
     An adversarial example is an image changed by so little that we hardly see it, in the direction
     that misleads this network most. The fast gradient method finds it in one step. For a small step
@@ -537,8 +541,8 @@ def adversarial_step(params, cache, dlogits, length):
 # Length of the step from a digit. An image is a vector of 784 numbers; its own length, the root of
 # the sum of its squared pixels, is 9.2 on average.
 ADVERSARIAL = 1.0
-# An untrained network cannot learn from adversarial examples, so the step grows during the first
-# 30 % of the run.
+# An untrained network cannot learn from adversarial examples: its slopes say little about digits,
+# and a full step hides more than it teaches. So the step grows during the first 30 % of the run.
 WARM_UP = 0.3
 
 
@@ -557,8 +561,8 @@ def train_better(
 
     Look for the words schedule, adversarial and momentum_step. schedule=None, adversarial=0 and
     momentum=0 leave the ideas out. With adversarial training the network learns from the moved
-    images alone; loss and accuracy are counted on the images as they are, which cost nothing more
-    here. `run.count` is the number of epochs.
+    images alone. Loss and accuracy are counted on the images as they are: the step needs their
+    logits anyway. `run.count` is the number of epochs.
     """
     images, labels = train_set  # (N, 784), (N,)
     velocity = {name: np.zeros_like(weights) for name, weights in params.items()}

@@ -147,7 +147,7 @@ RECIPE = {
     "epochs": 30,
     "batch_size": 128,
     "lr": 0.2,  # the highest of the schedule
-    "momentum": 0.9,  # in Nesterov's form, as in lesson 1
+    "momentum": 0.9,  # in Nesterov's form, as in lesson 1 (also in the sweep)
     "schedule": "one-cycle",  # the rate rises, then falls
     "augment": False,  # if True, each digit is moved at random, anew in every epoch
     "averaging": 0.998,  # it reads with the mean of the weights of about the last 500 steps
@@ -158,8 +158,9 @@ RECIPE = {
 # ---------------------------------------------------------------------- how one chooses settings
 # Two runs that differ in their random numbers alone, in their seed, do not misread the same number
 # of digits. So one run of each setting proves little. Here each setting is trained with several
-# seeds, and compared with the baseline seed by seed: with the same seed both see the digits in the
-# same order, which takes a part of the chance out of their difference.
+# seeds, and compared seed by seed with the baseline, which is the course's network (PLAIN). With
+# the same seed both see the digits in the same order, which takes a part of the chance out of their
+# difference.
 #
 # An example. With five seeds a setting misreads 0.2, 0.3, 0.1, 0.4 and 0.2 % more of the digits
 # than the baseline does. The mean of these differences is 0.24, their standard deviation 0.11. Five
@@ -167,19 +168,21 @@ RECIPE = {
 # scatters sqrt(5) times less than one number. So its standard deviation is 0.11 / sqrt(5) = 0.05.
 # If we knew this 0.05 exactly, 95 of 100 such means would lie within 1.96 * 0.05 of the true
 # difference: the bell curve says so. But we estimate the 0.05 from five numbers, and may be wrong.
-# Student's table allows for that: 2.8 in place of 1.96. So the 95 % interval is
-# 0.24 +- 2.8 * 0.05, from 0.10 to 0.38. 0 lies outside of it, so the verdict is "more errors".
+# Student's table allows for that. Its factor depends on how many numbers the estimate comes from:
+# 2.8 for five, 1.96 for very many. So the 95 % interval is 0.24 +- 2.8 * 0.05, from 0.10 to 0.38.
+# 0 lies outside of it, so the verdict is "more errors".
 #
 # The sweep does this with two additions (utils.compare_settings).
 # First: four changes give four intervals. Each misses the true difference with a chance of 5 %, so
 # the chance that at least one of the four misses is up to 20 %. To keep that at 5 %, each may miss
-# with 5 % / 4 = 1.25 % (Bonferroni). Student's table then has 4.3 in place of 2.8: for five numbers
-# this interval is half as wide again.
-# Second: a standard deviation of five differences, as the 0.11 above, is itself uncertain. But the
-# table has more of them: five settings make ten pairs, and each pair has its five differences. The
-# mean of their ten variances (a variance is a standard deviation squared) is the better estimate;
-# its root takes the place of 0.11, for all settings. For so many numbers Student's table has 2.8
-# again in place of 4.3.
+# with 5 % / 4 = 1.25 % (Bonferroni). Student's table then has 4.3 in place of 2.8, and the interval
+# is one and a half times as wide.
+# Second: a standard deviation of five differences, as the 0.11 above, is itself uncertain. We
+# assume that all settings scatter alike. Then any two of them tell about the same scatter, not only
+# those pairs with the baseline: five settings make ten pairs. The mean of the ten variances (a
+# variance is a standard deviation squared) is a better estimate; its root takes the place of 0.11.
+# The pairs overlap, so they count as (5 - 1) * (5 - 1) = 16 independent numbers, where the five
+# differences alone count as 5 - 1 = 4. For 16 Student's table has 2.8 in place of 4.3.
 # The interval tells what other seeds would give. Other dev digits could give another difference.
 #
 # The dev set decides. The test set is not looked at: what was chosen on it would look too good.

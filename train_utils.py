@@ -1,9 +1,10 @@
 """The training loop that the PyTorch lessons share. Read it after lesson 2.
 
-Read it up to the line "the command line". First come batches and the loss; then four ideas that can
-be added to a loop: augmentation, adversarial examples, a schedule, averaged weights; then the loop
-that puts all this together, in two functions, run_epoch() and train_model(). The rest is for
-looking up: the command line; checkpoints; the report; comparisons of settings.
+Read it up to the line "the command line". First come batches, and the loss with label smoothing;
+then four ideas that can be added to a loop: augmentation, adversarial examples, a schedule,
+averaged weights; then the loop that puts all this together, in two functions, run_epoch() and
+train_model(). The rest is for looking up: the command line; checkpoints; the report; comparisons of
+settings.
 
 A network has a head for each digit that it reads. Before lesson 4 there is one head. So
 (heads, B, 10) is (1, B, 10), and you can skip what is said of pairs. Shapes: N examples, B of them
@@ -60,8 +61,8 @@ class ShuffledBatches:
     """Like a list of full batches, but shuffled anew every time one goes through it.
 
     x is float32 (N, ...), y (N,) or (2, N). `augment`, if given, changes the images of a batch.
-    `compose`, if given, makes one image of two, for lesson 4: every image meets a random other one,
-    and the labels become (2, B). Without the lines with `compose` this shuffles the numbers of the
+    `compose`, if given, makes one image of two, for lesson 4: every image meets one at random, and
+    the labels become (2, B). Without the lines with `compose` this shuffles the numbers of the
     examples, takes the next B of them, and yields these images and labels.
     """
 
@@ -116,10 +117,11 @@ def losses_of(logits, y, label_smoothing=0.0):
 
     cross_entropy is softmax and -log p of the right class in one. Label smoothing changes the
     goal: a small share of every label is spread evenly over the ten classes. With 0.05 the right
-    class gets 0.95 + 0.005, every other one 0.005. The loss is then lowest at these
-    probabilities. With plain labels it is lowest at p = 1, which takes infinite logits: the network
-    goes on to make large logits larger, even where it reads right. Szegedy et al., CVPR 2016 (arXiv
-    1512.00567), section 7.
+    class gets t = 0.95 + 0.005, every other one t = 0.005, and the loss is -sum_k t_k log p_k. As
+    in lesson 1 its slope with respect to logit k is p_k - t_k, so it is lowest where p = t. With
+    plain labels it is lowest at p = 1, which takes infinite logits: the network goes on to make
+    large logits larger, even where it reads right. Szegedy et al., CVPR 2016 (arXiv 1512.00567),
+    section 7.
     """
     pairs = zip(logits, y, strict=True)
     return torch.stack([F.cross_entropy(z, t, label_smoothing=label_smoothing) for z, t in pairs])
@@ -169,7 +171,9 @@ def adversarial_examples(model, x, y, length, precision="fp32"):
     x = x.clone().requires_grad_()
     logits = logits_of(model, x, precision)
     losses = losses_of(logits, y.reshape(len(logits), -1))
-    (steps,) = torch.autograd.grad(losses.sum(), x)  # the weights' gradients are not computed
+    # The pixels of an image act on its own part of the loss alone, so row n is image n's gradient.
+    # The weights' gradients are not computed.
+    (steps,) = torch.autograd.grad(losses.sum(), x)
     model.train()
     lengths = steps.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))  # (B, 1, 1, 1)
     return x.detach() + steps * (length / (lengths + 1e-20))
@@ -179,7 +183,7 @@ def harder_part(model, x, y, progress, *, length, share, precision="fp32"):
     """Return images x (B, ...), the first `share` of which have become adversarial examples.
 
     progress is the share of the run that is done, from 0 to 1. The step grows to its `length` over
-    WARM_UP of the run, since an untrained network cannot learn from adversarial examples.
+    WARM_UP of the run, as in lesson 1.
     """
     n, length = math.ceil(share * len(x)), length * min(1, progress / WARM_UP)
     return torch.cat([adversarial_examples(model, x[:n], y[..., :n], length, precision), x[n:]])
