@@ -1429,7 +1429,7 @@ CLOSE = 1.2  # times a row's height is the widest digit in it (1.11 of 19 in 20)
 SHORT = 0.4  # of the tallest in a row is the shortest digit; what is shorter is a part of one
 NEAR = 0.3  # of the tallest is how far a part of a digit may be from the rest
 MOST = 12  # digits in a row
-TURN = 12  # degrees, by which a digit is turned to see whether the network still reads the same
+TURN = 16  # degrees: a digit that is turned so far still looks the same to us
 MOST_DRAWN = 60  # readings in one picture
 CROP = "more than a digit and paper; crop it closer"
 
@@ -1669,8 +1669,9 @@ def mnist_form(ink, height=28):
 def ask_three_times(classify, digits):
     """Return the probabilities for digits, upright and turned a little either way: their mean.
 
-    A network may be sure of one view of what it does not know, and say something else of the next;
-    their mean shows its doubt (test-time augmentation). Shapes are as in read_pictures().
+    Of what is no digit, a network may be sure at one look, and say something else at the next. The
+    mean shows its doubt; of digits it reads as many (test-time augmentation). Shapes are as in
+    read_pictures().
     """
     from scipy import ndimage
 

@@ -337,7 +337,7 @@ def test_one_bad_picture_does_not_spoil_the_others(tmp_path, capsys, good):
 
 
 def test_a_network_is_asked_three_times_and_its_mean_shows_doubt():
-    """A bar that is turned by 12 degrees ends tan(12) = 0.21 of its length aside."""
+    """A bar that is turned by 16 degrees ends tan(16) = 0.29 of its length aside."""
     bar, seen = np.zeros((2, 28, 28), np.float32), []
     bar[:, 4:24, 13:15] = 1
 
@@ -358,7 +358,7 @@ def test_a_network_is_asked_three_times_and_its_mean_shows_doubt():
         np.average(columns, weights=one[0, 18]) - np.average(columns, weights=one[0, 9])
         for one in seen
     ]
-    assert sorted(slants) == pytest.approx([-1.9, 0, 1.9], abs=0.2)
+    assert sorted(slants) == pytest.approx([-2.6, 0, 2.6], abs=0.3)
 
 
 def test_each_picture_gets_its_own_answer(tmp_path, capsys, good):
