@@ -571,8 +571,9 @@ def train_better(
         return params | {f"velocity {name}": v for name, v in velocity.items()}
 
     def restore(arrays):
-        for name in params:
-            params[name], velocity[name] = arrays[name], arrays[f"velocity {name}"]
+        for name, array in arrays.items():
+            owner = velocity if name.startswith("velocity ") else params
+            owner[name.removeprefix("velocity ")] = array
 
     for epoch in run.epochs(save, restore):
         order = np.random.default_rng(run.seed_of(epoch)).permutation(len(images))
@@ -616,10 +617,10 @@ def report(run, args, params, data):
     """Read the test set, once; write, print and draw the results; return the metrics."""
     x, y = data["test"]
     probabilities = probabilities_of(params, x)  # (1, N, 10)
-    utils.write_arrays(run.folder / "model.npz", params)
     hidden = forward(params, x)[1][1:]  # what the hidden units answer: [(N, m_1), ...]
     # Dead units answer 0 to every digit.
     dead = np.concatenate([~A.any(axis=0) for A in hidden]) if hidden else np.zeros(1)
+    utils.write_arrays(run.folder / "model.npz", params)
     metrics = utils.write_report(
         run,
         args,

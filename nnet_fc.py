@@ -284,7 +284,7 @@ def sweep(args):
 
     def helpful():
         whole = {name: sum(mine) for name, mine in right.items() if len(mine) == SWEEP_SEEDS}
-        baseline = whole.get("baseline", math.inf)
+        baseline = whole.get(next(iter(CHANGES)), math.inf)  # the first, whatever its name
         better = [name for name in CHANGES if whole.get(name, 0) > baseline]
         better.sort(key=whole.get)  # of two that change the same setting the better one counts
         return {key: value for name in better for key, value in CHANGES[name].items()}
@@ -302,7 +302,8 @@ def sweep(args):
 
 def ask_for_guesses():
     """Ask what each change will do; return {name: verdict}."""
-    print("Compared with the baseline: fewer digits misread, more, or can one not tell?")
+    first = next(iter(CHANGES))
+    print(f"Compared with {first}: fewer digits misread, more, or can one not tell?")
     words = {"f": "fewer errors", "m": "more errors", "n": "not told apart"}
     guesses = {}
     for name in list(CHANGES)[1:]:

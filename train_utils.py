@@ -512,7 +512,10 @@ def save_and_restore(*parts):
         for part, state in zip(parts, states, strict=True):
             new = part.state_dict().get("param_groups", [])  # an optimizer's, with its settings
             for old, now in zip(state.get("param_groups", []), new, strict=True):
-                changed = [key for key in now if key != "lr" and now[key] != old.get(key)]
+                moved = {"lr"}  # by the schedule
+                if "max_momentum" in now:  # PyTorch's OneCycleLR moves these, too
+                    moved |= {"momentum", "betas"}
+                changed = [key for key in now if key not in moved and now[key] != old.get(key)]
                 if changed:
                     words = "start anew, without --resume"
                     raise UserError(f"the optimizer has another {', '.join(changed)}: {words}")
@@ -600,8 +603,8 @@ def trained_reader(args, build, names=()):
     with utils.blamed_on(path, f"does not fit the network that {args.script}.py builds"):
         model = build(args)
         if settings.get("layers") not in (None, repr(model)):
-            words = "its layers are others than those in the code now; undo that, or train anew"
-            raise UserError(f"{path}: {words}")
+            words = "its layers are others than those that code and options give now"
+            raise UserError(f"{path}: {words}; give its options, undo the change, or train anew")
         model.load_state_dict(weights)
         if not all(torch.isfinite(values).all() for values in model.state_dict().values()):
             raise ValueError("a weight is no number")
@@ -719,7 +722,7 @@ def sweep(args, run, names, seeds, train_one, *, against_time=False):
         mine = results[row["setting"]].values()
         row |= {key: float(np.median([one[key] for one in mine])) for key in ("seconds", "weights")}
         row |= {key: round(value, 4) for key, value in row.items() if isinstance(value, float)}
-        row |= {"epochs": args.epochs, "limit": args.limit}
+        row |= {"epochs": max(one["epochs"] for one in mine), "limit": args.limit}
     (run.folder / "sweep.png").unlink(missing_ok=True)
     utils.write_table(run.folder / "sweep.csv", rows)
     if not args.quiet:
@@ -750,6 +753,7 @@ def train_seeds(name, seeds, train_one, quiet):
         wrong = 100 * (1 - utils.chosen_row(record.history)["dev_accuracy"])
         seconds = float(np.mean([row["seconds"] for row in record.history]))
         found[seed] = {"misread": wrong, "seconds": seconds, "weights": count_weights(model)}
+        found[seed]["epochs"] = len(record.history)
         if not quiet:
             print(f"{name}, seed {seed}: {wrong:.2f} % misread", flush=True)
     return found

@@ -502,6 +502,8 @@ class Parser(argparse.ArgumentParser):
         typed = {name: value for name, value in given.items() if value is not unset}
         values = vars(super().parse_args([])) | typed
         for condition, defaults in self.presets:
+            if unknown := defaults.keys() - names:
+                self.error(f"there is no setting {min(unknown)} for a set of defaults")
             if condition(values):
                 values |= defaults | typed
         args = argparse.Namespace(**values, typed=set(typed), settings=self.settings)
@@ -590,11 +592,17 @@ def code_of(path):
         if file.is_relative_to(path.parent) and file.is_file() and file not in files:
             files.add(file)
             for node in ast.walk(ast.parse(file.read_bytes())):
-                names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
-                if isinstance(node, ast.ImportFrom):  # "from layers import mine" may mean a file
-                    names = [str(node.module), *(f"{node.module}.{one.name}" for one in node.names)]
-                for place in (path.parent / name.replace(".", "/") for name in names):
-                    waiting += [place.with_name(f"{place.name}.py"), place / "__init__.py"]
+                names, place = [], path.parent
+                if isinstance(node, ast.Import):
+                    names = [one.name for one in node.names]
+                elif isinstance(node, ast.ImportFrom):  # "from layers import mine" may mean a file
+                    names = [f"{node.module or ''}.{one.name}".strip(".") for one in node.names]
+                    place = file.parents[node.level - 1] if node.level else place
+                for name in names:
+                    for part in name.split("."):  # a package runs before what is in it
+                        place /= part
+                        waiting += [place.with_name(f"{part}.py"), place / "__init__.py"]
+                    place = place.parents[name.count(".")]
     return checksum(*(np.fromfile(file, np.uint8) for file in sorted(files)))
 
 
@@ -779,6 +787,9 @@ class Run:
                 for kind in ("state ", "best ")
             )
             if facts.get("code", self.code) != self.code:  # older checkpoints do not say
+                if len(facts["history"]) >= self.count:
+                    words = "start anew, without --resume, or undo the change"
+                    raise UserError(f"{path}: this run was finished by other code; {words}")
                 print("look here: the code has changed since this run began", file=sys.stderr)
                 self.code = zlib.crc32(f"{facts['code']} {self.code}".encode())  # made by both
             restore(state)
@@ -968,6 +979,9 @@ def run_seeds(main, args, argv):
                 one = [word for word in one if word != "--resume"]
             try:
                 results.append(main([*one, "--name", str(name)]))
+            except KeyboardInterrupt as stop:
+                words = f"stopped at seed {seed}; the same command with --resume goes on"
+                raise type(stop)(words) from None
             except UserError as error:  # the loss is no number, say; the others may do better
                 print(f"{args.script}.py: seed {seed}: {error}", file=sys.stderr)
             except (NotImplementedError, MemoryError, OSError):  # the next one would end alike
@@ -1061,7 +1075,7 @@ def compare_settings(errors):
             if len(shared) > 1:
                 row["verdict"] = "not told apart"
                 row["interval"] = interval_of(table, comparisons)
-                if abs(row["difference"]) > row["interval"]:
+                if abs(row["difference"]) > row["interval"] > 0:  # 0: too few to estimate
                     row["verdict"] = "fewer errors" if row["difference"] < 0 else "more errors"
         rows.append(row)
     return rows
@@ -1116,7 +1130,7 @@ def compare_runs(folder):
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")
-    tables, others = {}, []
+    tables, others, numbers = {}, [], {}
     for path in sorted(folder.rglob("metrics.json"), key=lambda path: (path.stat().st_mtime, path)):
         try:
             with blamed_on(path, "is damaged; it is left out"):
@@ -1128,9 +1142,12 @@ def compare_runs(folder):
                     others.append(f"{where}: {wrong:.2f} % of test misread; there was no dev set")
                     continue
                 table = tables.setdefault((metrics["script"], settings["data"]), {})
-                for number in range(len(table) + 1):
+                group = where.parent if "seed-" in where.name else where  # stays together
+                key = json.dumps(settings), group
+                for number in range(numbers.get(key, 0), len(table) + 1):
                     runs = table.setdefault(json.dumps(settings | {"results": number}), {})
                     one = runs.setdefault(seed, metrics | {"folder": where})
+                    numbers[key] = number
                     if one["test_loss"] == metrics["test_loss"]:
                         break
                 if one["folder"] != where:
@@ -1158,7 +1175,7 @@ def runs_table(table):
         name = str(folders[0])
         if len(folders) > 1:
             parents = {folder.parent if "seed-" in folder.name else folder for folder in folders}
-            name = str(folders[0].parent) if len(parents) == 1 else f"{name} and others"
+            name = str(parents.pop()) if len(parents) == 1 else f"{name} and others"
         if name in named:  # of an earlier --seeds in the same folder, that had more of them
             name += f", seeds {' '.join(map(str, runs))}"
         while name in named:

@@ -135,3 +135,20 @@ def test_another_setting_of_the_optimizer_is_not_undone():
     _, restore = train_utils.save_and_restore(model, new)
     with pytest.raises(utils.UserError, match="the optimizer has another weight_decay: start anew"):
         restore(save())
+
+
+def test_a_momentum_that_the_schedule_moves_is_no_other_setting():
+    """PyTorch's OneCycleLR lets momentum fall while the rate rises."""
+    model = torch.nn.Linear(2, 2)
+
+    def parts():
+        optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+        return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=20)
+
+    (old, schedule), (new, again) = parts(), parts()
+    for _ in range(3):
+        old.step()
+        schedule.step()
+    assert old.param_groups[0]["momentum"] != new.param_groups[0]["momentum"]
+    train_utils.save_and_restore(new, again)[1](train_utils.save_and_restore(old, schedule)[0]())
+    assert old.param_groups[0]["momentum"] == new.param_groups[0]["momentum"]

@@ -58,6 +58,11 @@ def test_a_network_that_failed_does_not_hide_the_others():
     assert broken["verdict"] == "not told apart" and broken["interval"] > 100
 
 
+def test_two_equal_differences_do_not_make_a_verdict_certain():
+    row = utils.compare_settings({"a": {0: 2.5, 1: 3.0}, "b": {0: 3.0, 1: 3.5}})[1]
+    assert (row["difference"], row["verdict"]) == (0.5, "not told apart")
+
+
 def test_the_table_says_what_was_found():
     lines = utils.comparison_table(utils.compare_settings(ERRORS)).splitlines()
     lines = [" ".join(line.split()) for line in lines]
@@ -150,6 +155,29 @@ def test_seeds_resume_what_was_begun_and_begin_the_rest(small_mnist, tmp_path):
     assert [m["test_loss"] for m in resumed] == [m["test_loss"] for m in whole]
 
 
+def test_ctrl_c_in_a_group_says_how_to_go_on(tmp_path, capsys):
+    def main(argv):
+        raise KeyboardInterrupt("stopped before there was a checkpoint; nothing to resume")
+
+    parser = utils.argument_parser("tiny.py", "", epochs=1, batch_size=1, lr=1.0, momentum=0.0)
+    argv = ["--seeds", "2", "--output-dir", str(tmp_path), "--seed", "3"]
+    with pytest.raises(
+        KeyboardInterrupt, match="stopped at seed 3; the same command with --resume"
+    ):
+        utils.run_seeds(main, parser.parse_args(argv), argv)
+
+
+def test_a_finished_run_is_not_replaced_by_what_other_code_makes_of_it(
+    small_mnist, tmp_path, monkeypatch
+):
+    run(small_mnist, tmp_path)
+    before = (tmp_path / "metrics.json").read_bytes()
+    monkeypatch.setattr(utils, "code_of", lambda path: 1)  # as if somebody had edited the lesson
+    with pytest.raises(utils.UserError, match="finished by other code; start anew, without"):
+        run(small_mnist, tmp_path, "--resume")
+    assert (tmp_path / "metrics.json").read_bytes() == before
+
+
 def test_a_name_keeps_the_last_run(small_mnist, tmp_path):
     run(small_mnist, tmp_path)
     before = (tmp_path / "metrics.json").read_bytes()
@@ -216,6 +244,11 @@ def test_a_copy_is_left_out_and_other_results_are_a_row_of_their_own(small_mnist
     assert first.startswith("first ") and other.startswith("other ")
     assert other.split()[-2:] == ["other", "results"]
     assert copies == [f"again/seed-{i} is left out: a copy of first/seed-{i}" for i in (0, 1)]
+    run(small_mnist, tmp_path, "--name", "other/seed-2", "--seed", "2")  # stays with its group
+    utils.main([str(tmp_path)])
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    other, first = lines[2:4]
+    assert other.startswith("other ") and " 3 " in other and first.startswith("first ")
 
 
 def test_seeds_of_an_earlier_run_in_the_folder_are_told_apart(small_mnist, tmp_path, capsys):
@@ -236,7 +269,8 @@ def test_seeds_of_an_earlier_run_in_the_folder_are_told_apart(small_mnist, tmp_p
 def test_code_is_what_the_lesson_imports_from_its_folder_when_it_begins(tmp_path):
     texts = {"lesson": "import os\nfrom knobs import SLOPE\n", "knobs": "import more\nSLOPE = 1\n"}
     texts |= {"more": "from layers import act", "stranger": "", "layers/__init__": ""}
-    texts |= {"layers/act": "import layers.deep", "layers/deep": ""}
+    texts |= {"layers/act": "import layers.deep", "layers/below": "", "layers/beside": ""}
+    texts |= {"layers/deep": "from .below import act\nfrom . import beside"}
     (tmp_path / "layers").mkdir()
 
     def code(**changes):
@@ -255,6 +289,8 @@ def test_code_is_what_the_lesson_imports_from_its_folder_when_it_begins(tmp_path
         {"layers/__init__": "1"},
         {"layers/act": "1"},
         {"layers/deep": "1"},
+        {"layers/below": "1"},
+        {"layers/beside": "1"},
     ):
         utils.code_of.cache_clear()
         assert code(**changes) != first
@@ -267,6 +303,11 @@ def test_a_run_and_seeds_in_its_folder_are_two_rows(small_mnist, tmp_path, capsy
     utils.main([str(tmp_path)])
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].startswith("mine ") and lines[3].startswith("mine, seeds 0 ")
+    run(small_mnist, tmp_path, "--name", "mine", "--lr", "0.01", "--seed", "2")
+    run(small_mnist, tmp_path, "--name", "mine/seed-3", "--lr", "0.01", "--seed", "3")
+    utils.main([str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split("  ")[0] for line in lines[2:4]} == {"mine", "mine, seeds 2 3"}
 
 
 def unfinished(argv):

@@ -251,6 +251,31 @@ def test_what_is_said_of_xor_is_what_was_found(capsys, monkeypatch):
 # ------------------------------------------------------------------- part 3: the three ideas
 
 
+def test_a_step_of_ones_own_is_resumed_with_all_that_it_keeps(tmp_path, monkeypatch):
+    """Adagrad in place of momentum: it keeps the squares of all gradients in `velocity`."""
+
+    def step(params, velocity, grads, rate, momentum):
+        for name in params:
+            square = velocity.setdefault(f"square {name}", np.zeros_like(params[name]))
+            square += grads[f"d{name}"] ** 2
+            params[name] -= rate * grads[f"d{name}"] / (np.sqrt(square) + 1e-6)
+
+    monkeypatch.setattr(neural_nets, "momentum_step", step)
+    images, labels = np.random.default_rng(0).random((60, 4), np.float32), np.arange(60) % 3
+
+    def trained(epochs, **more):
+        params = neural_nets.initialise([4, 5, 3], np.random.default_rng(0))
+        run, sets = utils.Run(epochs, seed=0, settings={}, **more), (images, labels)
+        how = {"batch_size": 10, "schedule": None, "adversarial": 0}
+        neural_nets.train_better(params, sets, sets, run, **how)
+        return params["W1"]
+
+    whole = trained(2)
+    trained(1, folder=tmp_path)
+    resumed = trained(2, folder=tmp_path, resume=True)
+    np.testing.assert_array_equal(resumed, whole)
+
+
 def test_the_rate_falls_as_half_a_cosine():
     shares = [neural_nets.half_cosine(progress) for progress in (0, 0.25, 0.5, 0.75, 1)]
     root = math.sqrt(0.5)

@@ -89,6 +89,14 @@ def options(small_mnist, folder, *more):
     return [str(option) for option in argv]
 
 
+def test_a_misspelled_need_is_said_before_anything_is_trained(monkeypatch, tmp_path, as_program):
+    monkeypatch.setitem(nnet_cnn.NEEDS, "quick", {"learning_rate": 0.1})
+    argv = ["--sweep", "quick", "--output-dir", tmp_path]
+    status, out, errors = as_program(nnet_cnn.main, "nnet_cnn.py", *argv)
+    assert (status, out) == (2, "") and errors.count("\n") == 1
+    assert "there is no setting learning_rate for a set of defaults" in errors
+
+
 def test_the_sweep_has_every_design_and_one_that_was_added(small_mnist, tmp_path, monkeypatch):
     """Really trained, in small, on dev alone; each seed's digits come in the same order."""
     monkeypatch.setattr(nnet_cnn, "SWEEP_SEEDS", 2)

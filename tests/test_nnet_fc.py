@@ -238,7 +238,7 @@ def test_a_change_that_does_not_fit_is_said_before_anything_is_trained(
 def test_of_two_changes_of_one_setting_the_better_one_is_combined(
     small_mnist, tmp_path, monkeypatch
 ):
-    changes = {"baseline": {}, "small": {"batch_size": 16}, "large": {"batch_size": 64}}
+    changes = {"course": {}, "small": {"batch_size": 16}, "large": {"batch_size": 64}}
     monkeypatch.setattr(nnet_fc, "CHANGES", changes)
     tried = record_errors(
         monkeypatch, lambda kind, seed: {32: 9, 16: 5, 64: 7}[kind[0]] - kind[3] + 0.1 * seed
@@ -258,7 +258,7 @@ def test_a_trained_network_is_not_read_with_other_layers(small_mnist, tmp_path, 
     path = tmp_path / "metrics.json"  # as if the layers had been edited since
     path.write_text(path.read_text(encoding="utf-8").replace("ReLU()", "Tanh()"), encoding="utf-8")
     status, _, errors = as_program(nnet_fc.main, "nnet_fc.py", *argv, "--predict", "a.png")
-    assert status == 2 and "its layers are others than those in the code now" in errors
+    assert status == 2 and "its layers are others than those that code and options give" in errors
 
 
 def test_guesses_are_asked_before_and_scored_after(small_mnist, tmp_path, monkeypatch, as_program):

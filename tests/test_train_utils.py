@@ -200,7 +200,7 @@ def pretend(name, seed):
 
 
 def a_sweep(folder, names, train_one=pretend, no_plots=True):
-    args = types.SimpleNamespace(seed=0, quiet=True, no_plots=no_plots, epochs=5, limit=300)
+    args = types.SimpleNamespace(seed=0, quiet=True, no_plots=no_plots, limit=300)
     return train_utils.sweep(args, utils.Run(1, 0, folder), names, 3, train_one, against_time=True)
 
 
@@ -211,7 +211,7 @@ def test_a_sweep_writes_the_comparison(tmp_path):
     assert [{key: str(value) for key, value in row.items()} for row in rows] == written
     assert [row["verdict"] for row in written] == ["", "not told apart", "not told apart"]
     assert written[1]["seconds"] == "2.0" and written[1]["weights"] == "10.0"
-    assert (written[1]["epochs"], written[1]["limit"]) == ("5", "300")
+    assert (written[1]["epochs"], written[1]["limit"]) == ("1", "300")
     a_sweep(tmp_path, ["baseline", "better"])  # the picture of another table goes
     assert visible_files(tmp_path) == {"sweep.csv"}
 
