@@ -1123,10 +1123,7 @@ def compare_runs(folder):
     """Print all runs in a folder and below it; those of one script and data are one table.
 
     Runs that differ in their seed alone are one row, compared as in a sweep, on the dev set: with
-    the row that has most seeds, of several the oldest. A run that differs from another in its
-    results alone comes from other code, which its checksum does not cover: it is a row of its own.
-    Runs without a dev set (--all-digits) cannot be compared, and copies add nothing; each has a
-    line below.
+    the row that has most seeds, of several the oldest. Below are the runs that are in no table.
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}")
@@ -1135,23 +1132,8 @@ def compare_runs(folder):
         try:
             with blamed_on(path, "is damaged; it is left out"):
                 metrics = json.loads(path.read_text(encoding="utf-8"))
-                settings = metrics["settings"] | {"code": metrics.get("code")}
-                where, seed = path.parent.relative_to(folder), settings.pop("seed")
-                if metrics["dev_accuracy"] is None:
-                    wrong = misread(metrics, "test")
-                    others.append(f"{where}: {wrong:.2f} % of test misread; there was no dev set")
-                    continue
-                table = tables.setdefault((metrics["script"], settings["data"]), {})
-                group = where.parent if "seed-" in where.name else where  # stays together
-                key = json.dumps(settings), group
-                for number in range(numbers.get(key, 0), len(table) + 1):
-                    runs = table.setdefault(json.dumps(settings | {"results": number}), {})
-                    one = runs.setdefault(seed, metrics | {"folder": where})
-                    numbers[key] = number
-                    if one["test_loss"] == metrics["test_loss"]:
-                        break
-                if one["folder"] != where:
-                    others.append(f"{where} is left out: a copy of {one['folder']}")
+                metrics["folder"] = path.parent.relative_to(folder)
+                others += add_run(tables, numbers, metrics)
         except UserError as error:
             print(f"utils.py: {printable(str(error))}", file=sys.stderr)
     if not tables and not others:
@@ -1165,6 +1147,28 @@ def compare_runs(folder):
         print(f"{script}.py{words}\n{runs_table(table)}\n")
     for line in others:
         print(line)
+
+
+def add_run(tables, numbers, metrics):
+    """Put a run into its row, or return [a line about it]: it has no dev set, or it is a copy.
+
+    Runs of the same settings, code and seed give the same results. If they do not, the code differs
+    where its checksum does not look: such a run is in another row, with the seeds of its folder.
+    tables is {(script, data): {settings as JSON: {seed: metrics}}}; numbers tells the rows apart.
+    """
+    settings, where = metrics["settings"] | {"code": metrics.get("code")}, metrics["folder"]
+    seed = settings.pop("seed")
+    if metrics["dev_accuracy"] is None:
+        return [f"{where}: {misread(metrics, 'test'):.2f} % of test misread; there was no dev set"]
+    table = tables.setdefault((metrics["script"], settings["data"]), {})
+    group = json.dumps(settings), where.parent if "seed-" in where.name else where
+    for number in range(numbers.get(group, 0), len(table) + 1):
+        runs = table.setdefault(json.dumps(settings | {"results": number}), {})
+        one = runs.setdefault(seed, metrics)
+        if one["test_loss"] == metrics["test_loss"]:
+            break
+    numbers[group] = number
+    return [] if one is metrics else [f"{where} is left out: a copy of {one['folder']}"]
 
 
 def runs_table(table):
@@ -1216,7 +1220,7 @@ def save_figure(path, size, draw, **grid):
     if wanted:  # a file needs no window, whatever that says; but it is for others: a notebook, say
         os.environ["MPLBACKEND"] = wanted
         with contextlib.suppress(ValueError):
-            rcParams["backend"] = wanted if first else rcParams["backend"]
+            rcParams.update({"backend": wanted} if first else {})
     look = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 10}
     with rc_context(look), whole_file(path) as file:
         figure = Figure(size, layout="constrained")
