@@ -11,11 +11,12 @@ answers need to know the same strokes, so they share all layers but the last; th
 trunk. Each digit then has a last layer of its own, a head. (MLP, multilayer perceptron, is another
 name for a fully connected network.)
 
-At the end the run says what overlap costs: how many digits the same network misreads when a digit
-is alone in the image, and how many when there are two.
+At the end the run says what overlap costs. A digit is put into an image whose other half is empty,
+and the head of its place reads it. The upper digit is then misread in 0.9 % of the images, in pairs
+in 1.1 %; the lower one in 0.9 % and in 1.5 %. In training there are only pairs.
 
-To expect, of the 4,000 test pairs: both digits right in 97.2 +- 0.1 % (mean and standard deviation
-of three seeds); with the smaller network in 93 %.
+To expect, of the 4,000 test pairs: both digits right in 97.4 +- 0.2 % (mean and standard deviation
+of five seeds); with the smaller network in 93 %.
 """
 
 import argparse
