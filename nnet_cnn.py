@@ -144,12 +144,12 @@ def stage(c_in, c_out, *, kernel=3, stride=1, pool=False, batch_norm=True):
 #
 #                       weights   misread, %     more than ours          time
 #     ours               75,450   0.39 +- 0.10                           1
-#     quick              29,434   0.63 +- 0.06   0.24: more errors       half
-#     5x5               198,586   0.48 +- 0.04   0.09: not told apart    twice
-#     strides            79,930   0.53 +- 0.03   0.13: more errors       1.4 times
-#     wide              289,130   0.37 +- 0.01   -0.02: not told apart   3 times
-#     lenet-5            61,706   0.88 +- 0.04   0.49: more errors       a third
-#     pytorch-example 1,199,882   0.86 +- 0.05   0.46: more errors       4 times
+#     quick              29,434   0.63 +- 0.06   0.24: more errors       0.4
+#     5x5               198,586   0.48 +- 0.04   0.09: not told apart    1.7
+#     strides            79,930   0.53 +- 0.03   0.13: more errors       0.6
+#     wide              289,130   0.37 +- 0.01   -0.02: not told apart   3.2
+#     lenet-5            61,706   0.88 +- 0.04   0.49: more errors       0.5
+#     pytorch-example 1,199,882   0.86 +- 0.05   0.46: more errors       3.2
 #     no-batch-norm      75,242   0.94 +- 0.06   0.52: more errors
 
 
