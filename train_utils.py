@@ -702,9 +702,10 @@ def sweep(args, run, names, seeds, train_one, *, against_time=False):
     line, and Ctrl-C keeps the settings that are finished. Returns the rows of the table. The test
     set is not touched.
     """
-    results, stopped = {}, None
+    results, stopped, first = {}, None, None
     try:
         for name in names:
+            first = first or name
             mine = train_seeds(name, range(args.seed, args.seed + seeds), train_one, args.quiet)
             if mine:
                 results[name] = mine
@@ -714,6 +715,8 @@ def sweep(args, run, names, seeds, train_one, *, against_time=False):
         stopped = type(stop)(f"stopped; sweep.csv has what was finished: {', '.join(results)}")
     if not results:
         raise UserError("no network came to its end: there is nothing to compare")
+    if first not in results:
+        print(f"{first} failed: compared with {next(iter(results))} instead", file=sys.stderr)
     errors = {
         name: {seed: one["misread"] for seed, one in mine.items()} for name, mine in results.items()
     }

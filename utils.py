@@ -1075,7 +1075,7 @@ def compare_settings(errors):
             if len(shared) > 1:
                 row["verdict"] = "not told apart"
                 row["interval"] = interval_of(table, comparisons)
-                if abs(row["difference"]) > row["interval"] > 0:  # 0: too few to estimate
+                if abs(row["difference"]) > row["interval"] > 1e-9:  # 0: too few to estimate
                     row["verdict"] = "fewer errors" if row["difference"] < 0 else "more errors"
         rows.append(row)
     return rows
@@ -1100,12 +1100,14 @@ def comparison_table(rows, **more):
 
     `more` are further columns: their name and, for each setting, a text.
     """
-    table = []
+    table, most = [], max(row["seeds"] for row in rows)
     for row in rows:
         change = f"{row['difference']:+.2f}" if row["difference"] != "" else ""
         change += f" +- {row['interval']:.2f}" if row["interval"] != "" else ""
         cells = {"setting": row["setting"]}
         more_seeds = f" +- {row['sd']:.2f}" if row["seeds"] > 1 else ""
+        if row["seeds"] < most and "seeds" not in more:
+            more_seeds += f" ({row['seeds']} of {most} seeds)"
         cells["misread, % of dev"] = f"{row['misread']:.2f}{more_seeds}"
         cells |= {"difference, 95 % interval": change, "verdict": row["verdict"]}
         table.append(cells | {name: texts[row["setting"]] for name, texts in more.items()})
@@ -1113,9 +1115,8 @@ def comparison_table(rows, **more):
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = ["   ".join(map(str.ljust, line, widths)).rstrip() for line in table]
     if len(rows) > 1:
-        seeds = max(row["seeds"] for row in rows)
         compared = sum(row["interval"] != "" for row in rows)
-        lines.append(f"seeds: {seeds}, paired; comparisons, which widen intervals: {compared}")
+        lines.append(f"seeds: {most}, paired; comparisons, which widen intervals: {compared}")
     return "\n".join(lines)
 
 

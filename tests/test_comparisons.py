@@ -61,6 +61,9 @@ def test_a_network_that_failed_does_not_hide_the_others():
 def test_two_equal_differences_do_not_make_a_verdict_certain():
     row = utils.compare_settings({"a": {0: 2.5, 1: 3.0}, "b": {0: 3.0, 1: 3.5}})[1]
     assert (row["difference"], row["verdict"]) == (0.5, "not told apart")
+    thirds = {1: 100 - 100 * 0.773333, 2: 100 - 100 * 0.766667}  # equal but for the rounding
+    row = utils.compare_settings({"a": thirds, "b": {s: v - 10 for s, v in thirds.items()}})[1]
+    assert row["verdict"] == "not told apart"
 
 
 def test_the_table_says_what_was_found():
@@ -68,7 +71,7 @@ def test_the_table_says_what_was_found():
     lines = [" ".join(line.split()) for line in lines]
     assert lines[1] == "baseline 3.00 +- 1.00"
     assert lines[2] == "better 2.00 +- 1.05 -1.00 +- 1.57 not told apart"
-    assert lines[4] == "short 3.50 +0.50 one seed alone"
+    assert lines[4] == "short 3.50 (1 of 3 seeds) +0.50 one seed alone"
     assert lines[5] == "seeds: 3, paired; comparisons, which widen intervals: 2"
 
 

@@ -230,6 +230,8 @@ def test_a_network_that_fails_costs_a_line_and_not_the_sweep(tmp_path, capsys):
         ("better", 3),
     ]
     assert "noisy, seed 1: the loss is no longer a number" in capsys.readouterr().err
+    a_sweep(tmp_path, ["broken", "better", "noisy"], train_one)
+    assert "broken failed: compared with better instead" in capsys.readouterr().err
     assert visible_files(tmp_path) == {"sweep.csv", "filters.png"}
     with pytest.raises(UserError, match="nothing to compare"):
         a_sweep(tmp_path, ["broken"], train_one)
