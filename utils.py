@@ -1692,8 +1692,8 @@ def ask_three_times(classify, digits):
     """Return the probabilities for digits, upright and turned a little either way: their mean.
 
     Of what is no digit, a network may be sure at one look, and say something else at the next. The
-    mean shows its doubt; of digits it reads as many (test-time augmentation). Shapes are as in
-    read_pictures().
+    mean shows its doubt; of digits it reads nearly as many (test-time augmentation). Shapes are as
+    in read_pictures().
     """
     from scipy import ndimage
 
