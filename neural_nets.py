@@ -393,9 +393,9 @@ def show_xor():
     layers do not help: (x W1) W2 = x (W1 W2), and W1 W2 is one matrix again; the biases only add
     numbers that do not depend on x. With ReLU two hidden units could do it: let the logit of class
     1 be relu(x1 + x2) - 2 relu(x1 + x2 - 1), which is 0, 1, 1, 0 at the four points, and that of
-    class 0 always 0.5. But two units seldom find this from random weights, while of 16 units some
-    do. Units that begin equal stay equal, as initialise() says, and work as one. One unit knows
-    only one sum w1 x1 + w2 x2 + b, so again one line divides the classes.
+    class 0 always 0.5. But two units seldom find this from random weights; among 16 units some
+    usually do. Units that begin equal stay equal, as initialise() says, and work as one. One unit
+    knows only one sum w1 x1 + w2 x2 + b, so again one line divides the classes.
     """
     print("why hidden units, ReLU and random starts? Ten networks each try to learn XOR:")
     for words, sizes, how in (
@@ -483,16 +483,17 @@ MOMENTUM = 0.9  # share of each step that goes into the next
 
 
 def momentum_step(params, velocity, grads, rate, momentum):
-    """Move every weight, in place, as a ball rolls downhill: it keeps its velocity v.
+    """Move every weight, in place, as a ball rolls downhill: it keeps a part of its velocity v.
 
     Plain momentum is v <- momentum v + dW, then W <- W - rate v. Gradients that agree add up in v:
     slopes of 1, 1, 1 make v 1, 1.9, 2.71 with a momentum of 0.9. Those that disagree cancel: slopes
     of 1, -1, 1 make it 1, -0.1, 0.91.
     Nesterov's form, used here, knows a part of the next step: whatever the next slope is, the next
     v will contain momentum times this v. W makes that part of the move one step early. So the next
-    slope is measured about where W is going. This step then consists of two parts: dW, since the
-    rest of the new v was done one step ago, and momentum times the new v, for the next step.
-    Together: W <- W - rate (dW + momentum v), with the new v.
+    slope is measured about where W is going. This step then consists of two parts. Of the new v,
+    which is momentum times the old v, plus dW, the first part was done one step ago: dW is left.
+    And momentum times the new v is done early, for the next step. Together:
+    W <- W - rate (dW + momentum v), with the new v.
     Sutskever et al., ICML 2013; as here: Bengio et al., 2012 (arXiv 1212.0901), section 3.5.
     """
     for name in params:

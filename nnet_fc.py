@@ -181,8 +181,9 @@ RECIPE = {
 # assume that all settings scatter alike. Then any two of them tell about the same scatter, not only
 # those pairs with the baseline: five settings make ten pairs. The mean of the ten variances (a
 # variance is a standard deviation squared) is a better estimate; its root takes the place of 0.11.
-# The pairs overlap, so they count as (5 - 1) * (5 - 1) = 16 independent numbers, where the five
-# differences alone count as 5 - 1 = 4. For 16 Student's table has 2.8 in place of 4.3.
+# Five differences count as 5 - 1 = 4 independent numbers, since their own mean was taken from them.
+# The pairs overlap, so all together count as (5 settings - 1) * (5 seeds - 1) = 16. For 16, at
+# 1.25 %, Student's table has 2.8 in place of 4.3 (by chance the 2.8 of the example).
 # The interval tells what other seeds would give. Other dev digits could give another difference.
 #
 # The dev set decides. The test set is not looked at: what was chosen on it would look too good.
