@@ -100,8 +100,11 @@ def check_convolution():
 # ------------------------------------------------------------------------------------ the layers
 # Padding: a rim of zeros around the image, so that the output is as large as the input. Above, 5
 # pixels became 3, since a window of 3 has three places in them. With a rim of 1 there are 7 pixels,
-# and five places. Stride s: the window moves by s pixels, so that the output is 1/s as high and
-# wide. With a window of h x h and a rim of p pixels, H pixels become (H + 2 p - h) // s + 1.
+# and five places. MNIST's digits bring a rim of their own, some four empty pixels wide, so that the
+# first layer can do without.
+#
+# Stride s: the window moves by s pixels, so that the output is 1/s as high and wide. With a window
+# of h x h and a rim of p pixels, H pixels become (H + 2 p - h) // s + 1.
 #
 # Pooling keeps the largest of each 2 x 2 pixels. Height and width are halved, and small shifts
 # matter less. A quarter of the pixels is left, so one can afford twice the channels, for more
@@ -120,14 +123,15 @@ def check_convolution():
 # Early layers see edges, late ones the whole digit.
 
 
-def stage(c_in, c_out, *, kernel=3, stride=1, pool=False, batch_norm=True):
+def stage(c_in, c_out, *, kernel=3, stride=1, pad=True, pool=False, batch_norm=True):
     """Return the layers that always go together: (N, c_in, H, W) -> (N, c_out, H, W).
 
-    H and W are halved by pool or by stride 2. Batch normalisation is as in nnet_fc.py, but takes
-    the mean of a channel over all images of the batch and all pixels; what it adds serves as the
-    bias. Pooling stands before it, because then only a quarter of the pixels must be normalised.
+    H and W are halved by pool or by stride 2, and shrink without pad. Batch normalisation is as in
+    nnet_fc.py, but takes the mean of a channel over all images of the batch and all pixels; what it
+    adds serves as the bias. Pooling stands before it, because then only a quarter of the pixels
+    must be normalised.
     """
-    padding = kernel // 2
+    padding = kernel // 2 if pad else 0
     layers = [nn.Conv2d(c_in, c_out, kernel, stride, padding, bias=not batch_norm)]
     if pool:
         layers.append(nn.MaxPool2d(2))
@@ -167,12 +171,12 @@ def ours(width=1.0, **options):
 
 
 def quick(width=1.0):
-    """Three convolutions; the window of the first moves by two pixels."""
+    """Three convolutions, two without padding; the window of the first moves by two pixels."""
     few, more, most = round(16 * width), round(32 * width), round(64 * width)
     return [
-        *stage(1, few, kernel=5, stride=2),  # (N, 16, 14, 14)
-        *stage(few, more, pool=True),  # (N, 32, 7, 7)
-        *stage(more, most, pool=True),  # (N, 64, 3, 3)
+        *stage(1, few, kernel=5, stride=2, pad=False),  # (N, 16, 12, 12)
+        *stage(few, more, pool=True),  # (N, 32, 6, 6)
+        *stage(more, most, pad=False),  # (N, 64, 4, 4)
     ]
 
 

@@ -1198,6 +1198,7 @@ ONE_DIGIT = [
     *no_case(
         "nnet_cnn.stage",
         ("the padding is missing, so the image shrinks", ("padding = kernel // 2", "padding = 0")),
+        ("pad=False has no effect", (" if pad else 0", "")),
     ),
     *of(
         "nnet_cnn.ours",

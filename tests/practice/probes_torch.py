@@ -468,6 +468,7 @@ def stage(m):
         ("", {}),
         (", kernel=5", {"kernel": 5}),
         (", stride=2", {"stride": 2}),
+        (", pad=False", {"pad": False}),
         (", pool=True", {"pool": True}),
         (", batch_norm=False", {"batch_norm": False}),
     ):
