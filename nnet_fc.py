@@ -11,9 +11,9 @@ What you learn here: what autograd does, PyTorch's own chain rule; how a network
 layers; and how one tells whether a change of the settings helps, or whether chance did. "Fully
 connected" means that each unit gets the outputs of all units of the layer before, as in lesson 1.
 
-To expect, of the 10,000 test digits: 99.11 % right (mean of five seeds, which by chance lie closer
-together than usual); with --plain 97.98 +- 0.12 %; with --augment --epochs 50 --adversarial 1,
-which moves the digits at random and takes twice the time, 99.5 %.
+To expect, of the 10,000 test digits: 99.11 % right (mean of five seeds); with --plain
+97.98 +- 0.12 %; with --augment --epochs 50 --adversarial 1, which moves the digits at random and
+takes twice the time, 99.5 % (two seeds).
 """
 
 import argparse
@@ -28,10 +28,11 @@ import torch.nn.functional as F
 from torch import nn
 
 # ------------------------------------------------------------------- the bridge from lesson 1
-# PyTorch's arrays are tensors. What is computed from a tensor made with requires_grad=True keeps a
-# link to where it came from, and the rule for its derivative. loss.backward() goes back through all
-# that by the chain rule, and leaves the gradient of the loss with respect to W in W.grad. This is
-# autograd: lesson 1's backward(), for anything. The links can be looked at. Type in Python:
+# PyTorch's arrays are tensors. Make a tensor W with requires_grad=True, and compute something from
+# it: the result remembers which tensors it came from, and the rule for its derivative.
+# loss.backward() goes back along these links by the chain rule, and leaves the gradient of the loss
+# with respect to W in W.grad. This is autograd: lesson 1's backward(), for anything. The links can
+# be looked at. Type in Python:
 #
 #     import torch
 #     W = torch.ones(3, 2, requires_grad=True)
@@ -80,7 +81,8 @@ def show_gradients(names):
 # nn.Sequential is a module made of modules: it calls one after the other. model(x) is its output,
 # model.parameters() are all weights.
 
-ACTIVATIONS = {  # what may stand in ReLU's place; for a sum z it gives
+# What a unit may make of its sum z. ReLU is the usual choice.
+ACTIVATIONS = {
     "relu": nn.ReLU,  # z if z > 0, else 0
     "leaky_relu": nn.LeakyReLU,  # z if z > 0, else 0.01 z
     "elu": nn.ELU,  # z if z > 0, else exp(z) - 1
@@ -98,14 +100,15 @@ def build_model(hidden, activation="relu", batch_norm=True):
     deviation are those of this unit's sums over the batch; here sd divides by the number of sums,
     not by one less. Sums of 1, 3 and 5 have mean 3 and sd 1.63: they become -1.22, 0 and 1.22
     before g and s. g and s are learned as weights are, beginning with g = 1 and s = 0. So over a
-    batch the unit's numbers always have the mean s and the spread |g|, however the layers before it
-    change. In practice this allows longer steps; why is disputed. When the network reads, after
-    model.eval(), averages over past batches stand in for mean and sd. Ioffe and Szegedy, ICML 2015.
+    batch a unit's numbers, before ReLU, have the mean s and the standard deviation |g|, however the
+    layers before it change. In practice this allows longer steps; why is disputed. When the network
+    reads, after model.eval(), averages over past batches stand in for mean and sd. Ioffe and
+    Szegedy, ICML 2015.
     """
     layers = [train_utils.Flatten()]  # (N, 784)
     for n_in, n_out in pairwise((784, *hidden)):
-        layers.append(nn.Linear(n_in, n_out, bias=not batch_norm))  # s replaces the bias
-        if batch_norm:
+        layers.append(nn.Linear(n_in, n_out, bias=not batch_norm))
+        if batch_norm:  # a bias would go away with the mean; s does its work
             layers.append(nn.BatchNorm1d(n_out))
         layers.append(ACTIVATIONS[activation]())  # (N, n_out)
     return nn.Sequential(*layers, nn.Linear(hidden[-1], 10))  # (N, 10)
@@ -114,8 +117,9 @@ def build_model(hidden, activation="relu", batch_norm=True):
 def train_plainly(model, batches, lr, n_epochs):
     """Train a model: all that a loop in PyTorch needs.
 
-    `batches` is a list of {"x": images, "y": labels}. It is for reading: train_utils.train_model(),
-    which all PyTorch lessons use, is this loop with more around it.
+    `batches` is a list of {"x": images, "y": labels}. No program calls this function: it is here to
+    be read. train_utils.train_model(), which all PyTorch lessons use, is this loop with more around
+    it.
     """
     optimizer = torch.optim.SGD(model.parameters(), lr)
     model.train()  # some layers behave differently while they learn; model.eval() switches back
@@ -128,7 +132,7 @@ def train_plainly(model, batches, lr, n_epochs):
             optimizer.step()  # w <- w - lr w.grad: lesson 1's update
 
 
-PLAIN = {  # the course's network and settings (--plain); train_plainly() would do for them
+PLAIN = {  # the course's network and settings (--plain); train_plainly() is enough for them
     "hidden": [128],
     "batch_norm": False,
     "epochs": 30,
@@ -156,34 +160,39 @@ RECIPE = {
 
 
 # ---------------------------------------------------------------------- how one chooses settings
-# Two runs that differ in their random numbers alone, in their seed, do not misread the same number
+# Two runs with equal settings, but another seed of their random numbers, misread different numbers
 # of digits. So one run of each setting proves little. Here each setting is trained with several
-# seeds, and compared seed by seed with the baseline, which is the course's network (PLAIN). With
-# the same seed both see the digits in the same order, which takes a part of the chance out of their
-# difference.
+# seeds, and compared seed by seed with the baseline, which is the course's network (PLAIN, for
+# fewer epochs). With the same seed both begin with the same weights and see the digits in the same
+# order, which takes a part of the chance out of their difference.
 #
 # An example. With five seeds a setting misreads 0.2, 0.3, 0.1, 0.4 and 0.2 % more of the digits
 # than the baseline does. The mean of these differences is 0.24, their standard deviation 0.11. Five
-# other seeds would give another mean. In a mean of 5 numbers high and low ones partly cancel: it
-# scatters sqrt(5) times less than one number. So its standard deviation is 0.11 / sqrt(5) = 0.05.
+# other seeds would give another mean. In a mean, high and low numbers partly cancel: the variance
+# (the standard deviation squared) of a mean of five is a fifth of that of one number. So the
+# standard deviation of the mean is 0.11 / sqrt(5) = 0.05.
+#
 # If we knew this 0.05 exactly, 95 of 100 such means would lie within 1.96 * 0.05 of the true
-# difference: the bell curve says so. But we estimate the 0.05 from five numbers, and may be wrong.
-# Student's table allows for that. Its factor depends on how many numbers the estimate comes from:
-# 2.8 for five, 1.96 for very many. So the 95 % interval is 0.24 +- 2.8 * 0.05, from 0.10 to 0.38.
-# 0 lies outside of it, so the verdict is "more errors".
+# difference: the bell curve says so. But we estimate the 0.05 from five numbers. They count as
+# 5 - 1 = 4, since their own mean was taken from them. Student's table allows for that: for 4 its
+# factor is 2.8 in place of 1.96. So 95 of 100 means lie within 2.8 * 0.05 = 0.14 of the true
+# difference. Then the true difference lies within 0.14 of our mean: in the 95 % interval, from 0.10
+# to 0.38. It would be 0 if the change changed nothing. 0 lies outside of the interval, so the
+# verdict is "more errors".
 #
 # The sweep does this with two additions (utils.compare_settings).
 # First: four changes give four intervals. Each misses the true difference with a chance of 5 %, so
 # the chance that at least one of the four misses is up to 20 %. To keep that at 5 %, each may miss
 # with 5 % / 4 = 1.25 % (Bonferroni). Student's table then has 4.3 in place of 2.8, and the interval
-# is one and a half times as wide.
-# Second: a standard deviation of five differences, as the 0.11 above, is itself uncertain. We
-# assume that all settings scatter alike. Then any two of them tell about the same scatter, not only
-# those pairs with the baseline: five settings make ten pairs. The mean of the ten variances (a
-# variance is a standard deviation squared) is a better estimate; its root takes the place of 0.11.
-# Five differences count as 5 - 1 = 4 independent numbers, since their own mean was taken from them.
-# The pairs overlap, so all together count as (5 settings - 1) * (5 seeds - 1) = 16. For 16, at
-# 1.25 %, Student's table has 2.8 in place of 4.3 (by chance the 2.8 of the example).
+# is one and a half times as wide. (If several changes have fewer errors, the sweep tries them
+# together, too. That makes five.)
+# Second: a standard deviation of five differences, as the 0.11 above, is itself uncertain. Any two
+# settings give five differences and their variance, so five settings give ten variances. We assume
+# that all these differences scatter alike, which is roughly true. Then the mean of the ten
+# variances is a better estimate; its root takes the place of 0.11. It comes from 5 * 5 = 25 numbers
+# of errors. The means of 5 settings and of 5 seeds were taken from them, of which one follows from
+# the others: so they count as 25 - 5 - 5 + 1 = 16. For 16, at 1.25 %, Student's table has 2.8 in
+# place of 4.3 (by chance the 2.8 of the example).
 # The interval tells what other seeds would give. Other dev digits could give another difference.
 #
 # The dev set decides. The test set is not looked at: what was chosen on it would look too good.
@@ -195,7 +204,7 @@ CHANGES = {
     "momentum 0.9": {"momentum": 0.9},  # at the same rate, so that steps are up to 10 times as long
     "LeakyReLU": {"activation": "leaky_relu"},
 }
-SWEEP_EPOCHS = 10
+SWEEP_EPOCHS = 10  # PLAIN has 30; rankings can change in longer runs
 SWEEP_SEEDS = 5
 # Guess what it will find, then run it, or look it up in tests/benchmarks/README.md.
 

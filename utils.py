@@ -34,9 +34,10 @@ from pathlib import Path
 
 # How PyTorch's threads wait for each other. If they ask all the time, a second program on the
 # machine slows them down several times. If they sleep at once, it takes long to wake them. So they
-# sleep after asking a thousand times, some microseconds: lessons 2 to 4 then take 0.6 to 0.8 of the
-# time with sleep alone. The first line is for Linux; Mac and Windows know the second one alone.
-# Both are read when torch is imported, so the lessons import this file before torch.
+# sleep after asking a thousand times, some microseconds. Most commands of lessons 2 to 4 then take
+# 0.7 to 0.8 of the time that they take with sleep alone. The first line is for Linux; Mac and
+# Windows know the second one alone. Both are read when torch is imported, so the lessons import
+# this file before torch.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # NumPy's threads (OpenBLAS) cannot be told so. With one on every core, a second program makes them
