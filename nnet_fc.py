@@ -107,8 +107,9 @@ def build_model(hidden, activation="relu", batch_norm=True):
     """
     layers = [train_utils.Flatten()]  # (N, 784)
     for n_in, n_out in pairwise((784, *hidden)):
+        # Batch normalisation would take a bias away with the mean; s does its work.
         layers.append(nn.Linear(n_in, n_out, bias=not batch_norm))
-        if batch_norm:  # a bias would go away with the mean; s does its work
+        if batch_norm:
             layers.append(nn.BatchNorm1d(n_out))
         layers.append(ACTIVATIONS[activation]())  # (N, n_out)
     return nn.Sequential(*layers, nn.Linear(hidden[-1], 10))  # (N, 10)
