@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 RECIPE = {  # what each ingredient is worth stands in tests/benchmarks/README.md
-    "epochs": 28,  # these take about four minutes on 2 cores
+    "epochs": 28,  # these take four to six minutes on 2 cores
     "batch_size": 128,
     "lr": 0.2,  # the highest of the schedule
     "momentum": 0.9,

@@ -31,7 +31,7 @@ from torch import nn
 
 HIDDEN = [1536, 768]
 RECIPE = {  # what each ingredient is worth stands in tests/benchmarks/README.md
-    "epochs": 40,  # these take two to three minutes on 2 cores
+    "epochs": 40,  # these take about three minutes on 2 cores
     "batch_size": 256,  # larger batches than elsewhere: less time per digit
     "lr": 0.4,  # the highest of the schedule
     "momentum": 0.9,

@@ -267,7 +267,7 @@ def build_model(design="ours", width=1.0):
 
 
 RECIPE = {  # what each ingredient is worth stands in tests/benchmarks/README.md
-    "epochs": 30,  # these take four to five minutes on 2 cores
+    "epochs": 30,  # these take five to seven minutes on 2 cores
     "batch_size": 128,
     "lr": 0.2,  # the highest of the schedule
     "momentum": 0.9,
