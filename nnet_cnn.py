@@ -55,10 +55,11 @@ from torch import nn
 # loops of convolve() below are this formula. Mathematicians call it cross-correlation; their
 # convolution turns the filter by 180 degrees.
 #
-# How is a filter learned? Each of its weights is used at every place, so its slope is the sum over
-# all places. A pixel lies in several windows, so its slope is the sum over these windows. The
-# slopes of the pixels go back to the layer before. Row p of the image is row m of the window that
-# begins in row p - m. Autograd does all this, here for one image:
+# How is a filter learned? As in lesson 1, dq is the slope of the loss with respect to q. Each
+# weight of a filter is used at every place, so its slope is the sum over all places. A pixel lies
+# in several windows, so its slope, which goes back to the layer before, is the sum over these.
+# Pixel p, q is number m, n of the window that begins at i = p - m, j = q - n. Autograd does all
+# this, here for one image:
 #
 #     db[k]          = sum over i, j of dout[k, i, j]
 #     dF[k, c, m, n] = sum over i, j of dout[k, i, j] x[c, i + m, j + n]
@@ -108,13 +109,13 @@ def check_convolution():
 # window of h x h and a rim of p pixels, H pixels become (H + 2 p - h) // s + 1.
 #
 # Pooling keeps the largest of each 2 x 2 pixels. Height and width are halved, and small shifts
-# matter less. Twice the channels going in and coming out are four times the products, but there is
-# a quarter of the places: so the next layer can have more shapes at the same cost.
+# matter less. A quarter of the places is left. A layer with twice the channels in its input and in
+# its output has four times the products for each place, so it costs the same as before.
 #
 # Receptive field: how many pixels of the digit, in one direction, a number depends on. It begins at
-# 1. How much a layer adds depends on the distance of two neighbouring numbers of its input, in
-# pixels of the digit. This distance is 1 at first; pooling doubles it, and so does a stride of 2. A
-# window of 3 adds twice the distance, a window of 2 adds it once. In our network:
+# 1. Two neighbouring numbers of a layer's input stand some pixels of the digit apart: this is the
+# distance. It is 1 at first; pooling or a stride of 2 doubles it for the layers behind. A window of
+# h numbers adds h - 1 times the distance. In our network:
 #
 #     layer                 conv  pool  conv  conv  pool  conv  conv  pool
 #     distance              1     1     2     2     2     4     4     4
@@ -174,8 +175,8 @@ def ours(width=1.0, **options):
 def quick(width=1.0):
     """Three convolutions; the window of the first moves by two pixels.
 
-    Digits have some four empty pixels around them, so the first layer needs no padding. That the
-    last one does better without it was found by trying.
+    Digits have about four empty pixels around them, so the first layer needs no padding. The last
+    layer has none either: in trials fewer digits were misread so.
     """
     few, more, most = round(16 * width), round(32 * width), round(64 * width)
     return [

@@ -168,33 +168,37 @@ RECIPE = {
 # order, which takes a part of the chance out of their difference.
 #
 # An example. With five seeds a setting misreads 0.2, 0.3, 0.1, 0.4 and 0.2 % more of the digits
-# than the baseline does. The mean of these differences is 0.24, their standard deviation 0.11. Five
-# other seeds would give another mean. In a mean, high and low numbers partly cancel: the variance
-# (the standard deviation squared) of a mean of five is a fifth of that of one number. So the
-# standard deviation of the mean is 0.11 / sqrt(5) = 0.05.
+# than the baseline does. The mean of these differences is 0.24, their standard deviation 0.11 (the
+# squares are divided by 4, not by 5). Five other seeds would give another mean. How far do such
+# means scatter? The variance is the standard deviation squared. Variances of independent numbers
+# add up, so the sum of five has five times the variance. The mean is a fifth of the sum, and its
+# variance is 1/25 of the sum's: 5/25 = 1/5. So its standard deviation is 0.11 / sqrt(5) = 0.05.
 #
-# If we knew this 0.05 exactly, 95 of 100 such means would lie within 1.96 * 0.05 of the true
-# difference: the bell curve says so. But we estimate the 0.05 from five numbers. They count as
-# 5 - 1 = 4, since their own mean was taken from them. Student's table allows for that: for 4 its
-# factor is 2.8 in place of 1.96. So 95 of 100 means lie within 2.8 * 0.05 = 0.14 of the true
-# difference. Then the true difference lies within 0.14 of our mean: in the 95 % interval, from 0.10
-# to 0.38. It would be 0 if the change changed nothing. 0 lies outside of the interval, so the
-# verdict is "more errors".
+# The true difference is the mean over all possible seeds. If we knew the 0.05 exactly, it would lie
+# within 1.96 * 0.05 of our mean in 95 of 100 such comparisons: the bell curve says so. But we
+# estimate the 0.05 from five numbers. Their distances from their own mean add up to 0: four of them
+# fix the fifth, so they count as 4. Student's table allows for that: for 4 its factor is 2.8 in
+# place of 1.96. So the 95 % interval is 0.24 +- 2.8 * 0.05, from 0.10 to 0.38. Of 100 intervals
+# made in this way, 95 hold the true difference. If a change changes nothing, this is 0. Here 0 lies
+# outside of the interval, so the verdict is "more errors".
 #
 # The sweep does this with two additions (utils.compare_settings).
 # First: four changes give four intervals. Each misses the true difference with a chance of 5 %, so
 # the chance that at least one of the four misses is up to 20 %. To keep that at 5 %, each may miss
 # with 5 % / 4 = 1.25 % (Bonferroni). Student's table then has 4.3 in place of 2.8, and the interval
-# is one and a half times as wide. (If several changes have fewer errors, the sweep tries them
-# together, too. That makes five.)
-# Second: a standard deviation of five differences, as the 0.11 above, is itself uncertain. Any two
-# settings give five differences and their variance, so five settings give ten variances. We assume
-# that all these differences scatter alike, which is roughly true. Then the mean of the ten
-# variances is a better estimate; its root takes the place of 0.11. It comes from 5 * 5 = 25 numbers
-# of errors. The means of 5 settings and of 5 seeds were taken from them, of which one follows from
-# the others: so they count as 25 - 5 - 5 + 1 = 16. For 16, at 1.25 %, Student's table has 2.8 in
-# place of 4.3 (by chance the 2.8 of the example).
-# The interval tells what other seeds would give. Other dev digits could give another difference.
+# is one and a half times as wide. (If several changes have fewer errors, even by chance, the sweep
+# also tries them together. Then there are five changes.)
+# Second: a standard deviation of five differences, as the 0.11 above, is itself uncertain. With the
+# baseline there are five settings. Any two of them give five differences, which have a variance:
+# ten variances in all. We assume that all these differences scatter alike, which is roughly true.
+# Then the mean of the ten variances is a better estimate; its root takes the place of 0.11. How
+# many numbers does it count as? Write the 25 errors as a table, with a row for each setting and a
+# column for each seed. Take from each row its mean, then from each column its mean: what remains is
+# chance. It adds up to 0 in every row and every column, so 4 * 4 of these numbers fix the other
+# nine. They count as 16. For 16, at 1.25 %, Student's table has 2.8 in place of 4.3. (It has 2.8
+# for 4 at 5 %, too: a coincidence.)
+# The interval is about other seeds, on the same dev digits. Other digits could give another
+# difference.
 #
 # The dev set decides. The test set is not looked at: what was chosen on it would look too good.
 
