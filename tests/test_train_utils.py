@@ -1,5 +1,6 @@
 """train_utils.py: the course's contract, exact averages, comparisons of settings, a look inside."""
 
+import ast
 import csv
 import types
 
@@ -15,6 +16,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+
+@pytest.mark.parametrize("name", ["train_utils", "nnet_fc", "nnet_cnn", "mlp", "conv"])
+def test_utils_is_imported_before_torch(name):
+    """utils says how PyTorch's threads wait for each other, which is read with torch alone."""
+    lines = ast.parse((utils.ROOT / f"{name}.py").read_text("utf-8")).body
+    names = [line.names[0].name for line in lines if isinstance(line, ast.Import)]
+    assert names.index("utils") < names.index("torch")
 
 
 def small_data(count=20, seed=0):
