@@ -596,10 +596,16 @@ def argument_parser(file, description, **recipe):
 
 @functools.cache  # what runs is the code of the beginning, even if files are edited meanwhile
 def code_of(path):
-    """Return a checksum of a lesson's file, and of all that it imports from its own folder."""
+    """Return a checksum of a lesson's file, and of all that it imports from its own folder.
+
+    A virtual environment in that folder, from which pytest or a notebook runs, is no part of it.
+    """
+    packages = Path(sys.prefix)
     files, waiting = set(), [path, Path(str(getattr(sys.modules["__main__"], "__file__", "")))]
     while waiting:
         file = waiting.pop()
+        if packages in file.parents and packages != path.parent:
+            continue
         if file.is_relative_to(path.parent) and file.is_file() and file not in files:
             files.add(file)
             for node in ast.walk(ast.parse(file.read_bytes())):

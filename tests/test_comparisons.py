@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import sys
 
 import neural_nets
 import train_utils
@@ -297,6 +298,27 @@ def test_code_is_what_the_lesson_imports_from_its_folder_when_it_begins(tmp_path
     ):
         utils.code_of.cache_clear()
         assert code(**changes) != first
+    utils.code_of.cache_clear()
+
+
+@pytest.mark.parametrize("prefix", [".venv", "."])
+def test_a_virtual_environment_in_the_folder_is_no_part_of_the_code(monkeypatch, tmp_path, prefix):
+    """As with `python -m pytest` after the README's `python -m venv .venv`."""
+    program = tmp_path / prefix / "bin" / "pytest"
+    program.parent.mkdir(parents=True)
+    (tmp_path / "lesson.py").write_text("1")
+
+    def code(text):
+        program.write_text(text)
+        utils.code_of.cache_clear()
+        return utils.code_of(tmp_path / "lesson.py")
+
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(program))
+    monkeypatch.setattr(sys, "prefix", str((tmp_path / prefix).resolve()))
+    first = code("1")
+    assert (code("2") == first) == (prefix == ".venv")
+    (tmp_path / "lesson.py").write_text("2")
+    assert code("2") != first
     utils.code_of.cache_clear()
 
 
