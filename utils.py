@@ -49,7 +49,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, (os.cpu_count() or 1) /
 import numpy as np
 
 # PyTorch makes some 300,000 objects. Python searches them for garbage again and again while it
-# imports them, and once more at its end. Fewer searches save a second of each command.
+# imports them, and once more at its end. Fewer searches save up to a second of each command.
 gc.set_threshold(10_000)
 atexit.register(gc.freeze)
 
