@@ -176,7 +176,7 @@ def quick(width=1.0):
     """Three convolutions; the window of the first moves by two pixels.
 
     Digits have about four empty pixels around them, so the first layer needs no padding. The last
-    layer has none either: in trials fewer digits were misread so.
+    layer has none either: it then has 4 x 4 places to compute in place of 6 x 6.
     """
     few, more, most = round(16 * width), round(32 * width), round(64 * width)
     return [

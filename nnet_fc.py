@@ -191,12 +191,10 @@ RECIPE = {
 # Second: a standard deviation of five differences, as the 0.11 above, is itself uncertain. With the
 # baseline there are five settings. Any two of them give five differences, which have a variance:
 # ten variances in all. We assume that all these differences scatter alike, which is roughly true.
-# Then the mean of the ten variances is a better estimate; its root takes the place of 0.11. How
-# many numbers does it count as? Write the 25 errors as a table, with a row for each setting and a
-# column for each seed. Take from each row its mean, then from each column its mean: what remains is
-# chance. It adds up to 0 in every row and every column, so 4 * 4 of these numbers fix the other
-# nine. They count as 16. For 16, at 1.25 %, Student's table has 2.8 in place of 4.3. (It has 2.8
-# for 4 at 5 %, too: a coincidence.)
+# Then the mean of the ten variances is a better estimate; its root takes the place of 0.11. It
+# counts as (5 settings - 1) * (5 seeds - 1) = 16 numbers in place of 4: look up "randomised block
+# design". For 16, at 1.25 %, Student's table has 2.8 in place of 4.3. (It has 2.8 for 4 at 5 %,
+# too: a coincidence.)
 # The interval is about other seeds, on the same dev digits. Other digits could give another
 # difference.
 #

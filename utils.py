@@ -41,7 +41,7 @@ from pathlib import Path
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # NumPy's threads (OpenBLAS) cannot be told so. With one on every core, a second program makes them
-# ten times slower: each product waits until the last core is free. Half of the cores are left to
+# three times slower: each product waits until the last core is free. Half of the cores are left to
 # others; on a quiet machine of two cores lesson 1 then takes 92 s in place of 66 s. OpenBLAS reads
 # this when NumPy is imported, so this stands before it.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))
